@@ -1,0 +1,30 @@
+# `make` lists the targets.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup repro lint test lock
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/ready  ## install the locked packages into .venv (torch's CUDA build: about 6 GB)
+
+.venv/ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	@touch $@
+
+repro: setup  ## run what params.yaml asks for, as far as it has not been run yet
+	@dvc repro
+
+lint: setup  ## check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+test: lint  ## check style and types, then run the tests
+	pytest
+
+lock: setup  ## pin the newest packages that pyproject.toml allows, with hashes
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --quiet --upgrade --output-file requirements.txt
