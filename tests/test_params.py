@@ -1,0 +1,89 @@
+"""The schema of params.yaml."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from vision import params
+from vision.errors import UserError
+
+STUDIES = sorted(Path("studies").glob("*.yaml"))
+
+GOOD = yaml.safe_load("""
+study: test
+data: {source: digits, path: data/source}
+seeds: [0, 1]
+labels_per_class: [all, 10]
+scratch: [plain]
+transfer: [frozen]
+models:
+  plain: {net: resnet20, epochs: 1, optimizer: {name: sgd, lr: 0.1}}
+  frozen: {backbone: backbones/x, head: {epochs: 1, optimizer: {name: adam, lr: 0.001}}}
+runtime: {}
+""")
+
+
+def changed(place: str, value: Any) -> Any:
+    """GOOD with one key, given by its dotted place, set to another value."""
+    content = deepcopy(GOOD)
+    *sections, key = place.split(".")
+    node = content
+    for section in sections:
+        node = node[section]
+    node[key] = value
+    return content
+
+
+def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
+    study = params.check(GOOD)
+    assert len(study.runs) == 2 * 2 * 2
+    assert study.runs[0].under(Path("models")) == Path("models/plain/all-0")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (
+            "models.plain.epoch",
+            2,
+            "models.plain: 'epoch' is not a known key; did you mean 'epochs'",
+        ),
+        ("models.plain.optimizer.lr", "1e-3", "lr: YAML reads 1e-3 as text; write the number out"),
+        ("models.plain.optimizer.momentun", 0.9, "did you mean 'momentum'"),
+        ("models.plain.epochs", 2.5, "models.plain.epochs: .*integer, not 2.5"),
+        ("models.plain.epochs", -1, "models.plain.epochs: .*greater than or equal to 0"),
+        ("models.plain", {"net": "resnet20", "epochs": 1}, "models.plain.optimizer is missing"),
+        ("models.plain.optimizer.name", "sdg", "'sgd', 'adam', 'adamw'"),
+        ("models.frozen", {"backbone": "timm/resnet18"}, "give `head` .*, `finetune`, or both"),
+        ("models.plain.loss", "l1", "models.plain: loss l1 is not for classification"),
+        ("scratch", ["plian"], "no such entry; did you mean 'plain'"),
+        ("scratch", ["frozen"], "'frozen', which belongs under transfer"),
+        ("seeds", [0, 0], "seeds names something twice"),
+        ("seeds", [], "seeds: .*at least 1 item"),
+        ("labels_per_class", ["some"], "labels_per_class.0"),
+        ("data.task", "regression", "source: digits has classes"),
+        ("data.sourse", "digits", "did you mean 'source'"),
+    ],
+)
+def test_a_fault_is_named_with_its_place(place: str, value: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        params.check(changed(place, value))
+
+
+def test_an_empty_study_is_refused() -> None:
+    with pytest.raises(UserError, match="both empty"):
+        params.check({**GOOD, "scratch": [], "transfer": []})
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cp studies/digits\.yaml"):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_fits_the_schema_and_trains_all_its_models(path: Path) -> None:
+    study = params.load(path)
+    assert set(study.names) == set(study.models)

@@ -1,0 +1,369 @@
+"""The schema of params.yaml, and the only reader of it.
+
+Every key is checked before any work starts: an unknown key, a missing one or a value of the wrong
+kind is refused with its place in the file and, where there is one, the nearest known key.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from vision.errors import UserError
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Labels = Literal["all"] | PositiveInt
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml: unknown keys and silent conversions are errors."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, content: Any) -> Any:
+        unknown = (
+            [key for key in content if key not in cls.model_fields]
+            if isinstance(content, dict)
+            else []
+        )
+        if unknown:
+            hints = [
+                f"{key!r} is not a known key{_nearest(key, cls.model_fields)}" for key in unknown
+            ]
+            raise ValueError("; ".join(hints))
+        return content
+
+
+class Data(Section):
+    """Where the images come from and how they are packed."""
+
+    source: Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "folder", "utkface"]
+    path: str
+    """A copy of the source's files: a folder, an archive, or a downloaded file's folder."""
+    task: Literal["classification", "regression"] = "classification"
+    unit: str = ""
+    """Unit of a regression target, as the page shows it."""
+    age_groups: list[PositiveInt] | None = None
+    """utkface as classification: ascending edges; [18, 40] makes 0-17, 18-39, 40+."""
+    image_size: PositiveInt | None = None
+    """Side in pixels; null keeps the images' own size, which they must then share."""
+    channels: Literal[1, 3] | None = None
+    """1 grey, 3 RGB; null takes what the first image has."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training images held out where the source has no validation split."""
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of all images held out where the source has no test split."""
+    split_seed: NonNegativeInt = 0
+    bad_images: Literal["error", "skip"] = "error"
+    deduplicate: bool = False
+    """Take images out of training (and validation) that are byte for byte in a later split too."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "Data":
+        if self.age_groups is not None and sorted(set(self.age_groups)) != self.age_groups:
+            raise ValueError("age_groups must rise, each edge once")
+        grouped = self.source == "utkface" and self.task == "classification"
+        if grouped and not self.age_groups:
+            raise ValueError("utkface as classification needs age_groups, such as [18, 40, 60]")
+        if self.age_groups is not None and not grouped:
+            raise ValueError("age_groups belong to source: utkface with task: classification")
+        if self.task == "regression" and self.source not in ("folder", "utkface"):
+            raise ValueError(f"source: {self.source} has classes; use task: classification")
+        return self
+
+
+class Augment(Section):
+    """Random changes of each training image, drawn anew each epoch. All off by default."""
+
+    flip: bool = False
+    """Mirror left to right with probability one half."""
+    crop: NonNegativeInt = 0
+    """Pad by this many pixels (by reflection) and crop back at a random place."""
+    shift: Fraction = 0.0
+    """Move by up to this share of the side, along each axis."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Turn by up to this many degrees, either way."""
+    zoom: Fraction = 0.0
+    """Scale by a factor between 1 - zoom and 1 + zoom."""
+    erase: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability of erasing one rectangle (random erasing, arXiv 1708.04896)."""
+
+
+class SGD(Section):
+    name: Literal["sgd"]
+    lr: PositiveFloat
+    momentum: Fraction = 0.9
+    nesterov: bool = True
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Adam(Section):
+    name: Literal["adam", "adamw"]
+    lr: PositiveFloat
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+Optimizer = Annotated[SGD | Adam, Field(discriminator="name")]
+
+
+class Constant(Section):
+    name: Literal["constant"]
+
+
+class Step(Section):
+    """Multiply the rate by `gamma` every `step_size` epochs."""
+
+    name: Literal["step"]
+    step_size: PositiveInt
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
+class Cosine(Section):
+    """From the full rate to zero along half a cosine (arXiv 1608.03983)."""
+
+    name: Literal["cosine"]
+
+
+class OneCycle(Section):
+    """A linear rise over the share `warmup` of all steps, then a linear fall (arXiv 1708.07120)."""
+
+    name: Literal["one_cycle"]
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.25
+
+
+class Plateau(Section):
+    """Multiply the rate by `factor` after `patience` epochs without a better validation loss."""
+
+    name: Literal["reduce_on_plateau"]
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    patience: NonNegativeInt = 3
+    min_lr: Annotated[float, Field(ge=0)] = 0.0
+
+
+Schedule = Annotated[Constant | Step | Cosine | OneCycle | Plateau, Field(discriminator="name")]
+
+
+class Recipe(Section):
+    """One phase of training."""
+
+    epochs: NonNegativeInt
+    batch_size: PositiveInt = 128
+    optimizer: Optimizer
+    schedule: Schedule = Constant(name="constant")
+    loss: Literal["cross_entropy", "l1", "l2", "huber"] | None = None
+    """null: cross_entropy for classes, l2 for numbers."""
+    label_smoothing: Fraction = 0.0
+    early_stopping: PositiveInt | None = None
+    """Stop after this many epochs without a better validation score."""
+    augment: Augment = Augment()
+
+
+class Scratch(Recipe):
+    """A network trained from random weights."""
+
+    net: Literal["simple_cnn", "vgg10", "resnet20"]
+    dropout: Fraction = 0.0
+    """Before the last layer."""
+
+
+class Finetune(Recipe):
+    """The phase that trains the backbone's last layers with the head."""
+
+    layers: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The last share of the backbone's layers that is trained; 1 is all of them."""
+    batchnorm: Literal["frozen", "trained"] = "trained"
+    """frozen: keep the pretrained statistics, scale and shift in every layer."""
+
+
+class Transfer(Section):
+    """A pretrained backbone with a new head: `head` trains the head on the frozen backbone,
+    `finetune` trains the last layers too; with both, the head comes first."""
+
+    backbone: str
+    """timm/NAME, or a folder that holds a model of this project."""
+    weights: str | None = "pretrained"
+    """pretrained: the folder's own, or the hub's; a .safetensors or .pth file; null: random."""
+    args: dict[str, Any] = {}
+    """Further arguments of timm.create_model."""
+    image_size: PositiveInt | None = None
+    """Side to which images are resized on the device; null keeps the prepared size."""
+    dropout: Fraction = 0.0
+    """Before the new head."""
+    head: Recipe | None = None
+    finetune: Finetune | None = None
+
+    @model_validator(mode="after")
+    def _has_a_phase(self) -> "Transfer":
+        if self.head is None and self.finetune is None:
+            raise ValueError("give `head` (frozen backbone), `finetune`, or both")
+        return self
+
+
+def _kind(entry: Any) -> str:
+    transfer = isinstance(entry, Transfer) or (isinstance(entry, dict) and "backbone" in entry)
+    return "transfer" if transfer else "scratch"
+
+
+Model = Annotated[
+    Annotated[Scratch, Tag("scratch")] | Annotated[Transfer, Tag("transfer")],
+    Discriminator(_kind),
+]
+
+
+class Runtime(Section):
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    study: str
+    """The study's name, as the page shows it."""
+    data: Data
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    labels_per_class: Annotated[list[Labels], Field(min_length=1)]
+    scratch: list[str]
+    transfer: list[str]
+    models: dict[str, Model]
+    runtime: Runtime
+
+    @model_validator(mode="after")
+    def _check(self) -> "Params":
+        for key, kind in (("scratch", Scratch), ("transfer", Transfer)):
+            for name in getattr(self, key):
+                if name not in self.models:
+                    near = _nearest(name, self.models)
+                    raise ValueError(f"{key} names {name!r}, but models has no such entry{near}")
+                if not isinstance(self.models[name], kind):
+                    other = "transfer" if key == "scratch" else "scratch"
+                    raise ValueError(f"{key} names {name!r}, which belongs under {other}")
+        if not self.names:
+            raise ValueError("scratch and transfer are both empty: name at least one model")
+        for key in ("seeds", "labels_per_class", "scratch", "transfer"):
+            values = getattr(self, key)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key} names something twice: {values}")
+        if self.data.task == "regression" and self.labels_per_class != ["all"]:
+            raise ValueError("labels_per_class must be [all] for regression")
+        for name, model in self.models.items():
+            for recipe in phases(model).values():
+                classes = recipe.loss == "cross_entropy"
+                if recipe.loss and classes != (self.data.task == "classification"):
+                    raise ValueError(
+                        f"models.{name}: loss {recipe.loss} is not for {self.data.task}"
+                    )
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """Every model of the study, scratch first."""
+        return [*self.scratch, *self.transfer]
+
+    @property
+    def runs(self) -> list["Run"]:
+        """Every training run of the study, in the order of the page."""
+        return [
+            Run(model, labels, seed)
+            for model in self.names
+            for labels in self.labels_per_class
+            for seed in self.seeds
+        ]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model of the study."""
+
+    model: str
+    labels: Labels
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.labels}-{self.seed}"
+
+    def under(self, root: Path) -> Path:
+        """Its folder below `root` (models, reports/training, reports/evaluation)."""
+        return root / self.model / f"{self.labels}-{self.seed}"
+
+
+def phases(model: Scratch | Transfer) -> dict[str, Recipe]:
+    """The model's training phases by name, in the order in which they run."""
+    if isinstance(model, Scratch):
+        return {"train": model}
+    found = {"head": model.head, "finetune": model.finetune}
+    return {name: recipe for name, recipe in found.items() if recipe is not None}
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check the params file.
+
+    Raises:
+        UserError: the file is missing or breaks the schema; one line per fault.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: cp studies/digits.yaml {path}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    return check(content, str(path))
+
+
+def check(content: Any, name: str = "params.yaml") -> Params:
+    """Check already-parsed content; `name` is what messages call it."""
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        lines = [_explain(fault, content) for fault in error.errors(include_url=False)]
+        raise UserError("\n".join(f"{name}: {line}" for line in lines)) from None
+
+
+def _explain(fault: Any, content: Any) -> str:
+    """One line for a pydantic fault, with its place as the file's own keys."""
+    keys: list[str] = []
+    node = content
+    for part in fault["loc"]:
+        # pydantic puts the tags of unions (scratch, sgd) among the keys
+        if isinstance(node, list) or (isinstance(node, dict) and part in node):
+            node = node[part]
+            keys.append(str(part))
+    if fault["type"] == "missing":
+        return f"{'.'.join([*keys, fault['loc'][-1]])} is missing"
+    place = ".".join(keys) or "the file"
+    if fault["type"] == "value_error":
+        return f"{place}: {fault['ctx']['error']}"
+    given = fault["input"]
+    if isinstance(given, str) and _is_number(given):
+        return f"{place}: YAML reads {given} as text; write the number out, such as 0.001"
+    return f"{place}: {fault['msg']}, not {given!r}"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
