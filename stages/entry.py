@@ -1,0 +1,18 @@
+"""How every stage starts and ends."""
+
+import sys
+from collections.abc import Callable
+
+from vision.errors import UserError
+
+
+def run(main: Callable[[], str]) -> None:
+    """Run a stage's `main` and print the line it returns, which says what it made.
+
+    Bad input (`UserError`) becomes one message on stderr and exit code 1, without a traceback.
+    """
+    try:
+        made = main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    print(made)

@@ -1,0 +1,348 @@
+"""Every source, from its own files to records, and what it says of faulty ones."""
+
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages import fetch as fetch_stage
+from tests.images import (
+    PARAMS,
+    class_files,
+    data,
+    encoded,
+    idx,
+    pixels,
+    sha256,
+    split_files,
+    write_folder,
+    write_tar,
+    write_zip,
+)
+from vision.errors import UserError
+from vision.params import Data
+from vision.sources import SOURCES, cifar, mnist
+from vision.sources.record import Record
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    return folder
+
+
+def fetched(data: Data, raw: Path) -> list[Record]:
+    """The records of a source, by name, by way of its fetched files."""
+    source = SOURCES[data.source]
+    source.fetch(data, raw)
+    return sorted(source.records(data, raw), key=lambda record: record.name)
+
+
+def refused(data: Data, raw: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        fetched(data, raw)
+    return str(caught.value)
+
+
+def test_importing_the_sources_is_light() -> None:
+    code = "import sys, vision.sources; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not {"torch", "sklearn", "requests", "PIL", "tqdm"} & set(loaded.stdout.split())
+
+
+def test_digits(raw: Path) -> None:
+    records = fetched(data("digits"), raw)
+    assert len(records) == 1797
+    assert {record.target for record in records} == set("0123456789")
+    assert {record.split for record in records} == {None}
+    images = [np.asarray(record.image) for record in records]
+    assert images[0].shape == (8, 8)
+    assert max(image.max() for image in images) == 255
+
+
+def cifar_archive(path: Path, version: cifar.Version, per_batch: int = 3) -> dict[str, np.ndarray]:
+    """An archive in the official layout, of which the labels are 0, 1, 2, …; its rows by batch."""
+    width = version.label_bytes + 3072
+    rows = {}
+    for seed, batch in enumerate((*version.train, version.test)):
+        rows[batch] = pixels(seed, per_batch, width)
+        rows[batch][:, version.label_bytes - 1] = np.arange(per_batch)
+    names = "\n".join(f"class{number}" for number in range(version.classes)) + "\n\n"
+    files = {f"{version.folder}/{name}": batch.tobytes() for name, batch in rows.items()}
+    write_tar(path, {**files, f"{version.folder}/{version.names}": names.encode()})
+    return rows
+
+
+@pytest.mark.parametrize("source", ["cifar10", "cifar100"])
+def test_cifar(source: str, tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = cifar.VERSIONS[source]
+    archive = tmp_path / version.remote.name
+    rows = cifar_archive(archive, version)
+    remote = dataclasses.replace(version.remote, sha256=sha256(archive.read_bytes()))
+    monkeypatch.setitem(cifar.VERSIONS, source, dataclasses.replace(version, remote=remote))
+    records = fetched(data(source, tmp_path), raw)
+    assert [record.split for record in records].count("test") == 3
+    assert [record.split for record in records].count("train") == 3 * len(version.train)
+    first = next(record for record in records if record.name == f"{version.test}/00001")
+    assert first.target == "class1"
+    # row-major by channel: the second pixel of the second row, in green
+    assert (
+        np.asarray(first.image)[1, 1, 1]
+        == rows[version.test][1, version.label_bytes + 1024 + 32 + 1]
+    )
+
+
+@pytest.mark.parametrize("source", ["mnist", "fashion_mnist"])
+def test_mnist(source: str, tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = pixels(1, 5, 28, 28), np.arange(5, dtype=np.uint8)
+    version = mnist.VERSIONS[source]
+    remotes = []
+    for remote in version.remotes:
+        content = idx(images if "images" in remote.name else labels)
+        (tmp_path / remote.name).write_bytes(content)
+        remotes.append(dataclasses.replace(remote, sha256=sha256(content)))
+    monkeypatch.setitem(mnist.VERSIONS, source, dataclasses.replace(version, remotes=remotes))
+    records = fetched(data(source, tmp_path), raw)
+    assert [record.split for record in records] == ["test"] * 5 + ["train"] * 5
+    assert [record.target for record in records[:5]] == list(version.classes[:5])
+    np.testing.assert_array_equal(records[7].image, images[2])
+
+
+def test_a_wrong_copy_of_an_official_file_is_refused(tmp_path: Path, raw: Path) -> None:
+    copy = tmp_path / "cifar-10-binary.tar.gz"
+    copy.write_bytes(b"something else")
+    for path in (copy, tmp_path):
+        message = refused(data("cifar10", path), raw)
+        assert str(copy) in message
+        assert "sha256" in message
+        assert "delete it" in message
+
+
+LAYOUTS = {
+    "folder": lambda top, files: write_folder(top / "own", files),
+    "tar": lambda top, files: write_tar(top / "own.tar", files),
+    "tar.gz": lambda top, files: write_tar(top / "own.tar.gz", files),
+    "tar.xz": lambda top, files: write_tar(top / "own.tar.xz", files),
+    "zip": lambda top, files: write_zip(top / "own.zip", files),
+    "lone archive": lambda top, files: (
+        write_zip(write_folder(top / "own", {".gitignore": b"*"}) / "own.zip", files).parent
+    ),
+}
+
+
+@pytest.mark.parametrize("wrapper", ["", "mine/"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_folder_takes_any_container(layout: str, wrapper: str, tmp_path: Path, raw: Path) -> None:
+    files = class_files()
+    clutter = {"README.md": b"about", "cat/.DS_Store": b"", "cat/notes.txt": b"", ".x/1.png": b""}
+    everything = {wrapper + name: content for name, content in {**files, **clutter}.items()}
+    records = fetched(data(path=LAYOUTS[layout](tmp_path, everything)), raw)
+    assert {record.name: record.image for record in records} == files
+    assert {record.target for record in records} == {"cat", "dog"}
+    assert {record.split for record in records} == {None}
+    assert len(list(raw.iterdir())) == 1
+
+
+def test_folder_with_splits(tmp_path: Path, raw: Path) -> None:
+    files = {**split_files(), **class_files(prefix="valid/", each=2, seed=700)}
+    records = fetched(data(path=write_folder(tmp_path / "own", files)), raw)
+    splits = [record.split for record in records]
+    assert (splits.count("train"), splits.count("val"), splits.count("test")) == (20, 4, 8)
+    assert all(record.target == record.name.split("/")[1] for record in records)
+
+
+def test_a_packed_folder_is_the_same_bytes_at_any_time(tmp_path: Path) -> None:
+    files = class_files()
+    contents = []
+    for number, order in enumerate((list(files), list(reversed(files)))):
+        top = write_folder(tmp_path / f"{number}", {name: files[name] for name in order})
+        out = tmp_path / f"raw{number}"
+        out.mkdir()
+        SOURCES["folder"].fetch(data(path=top), out)
+        contents.append((out / "images.tar").read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_labels_csv_with_classes_and_splits(tmp_path: Path, raw: Path) -> None:
+    files = {f"pictures/{n}.png": encoded(pixels(n)) for n in range(4)}
+    table = "file,target,split\n" + "".join(
+        f"./pictures/{n}.png,{'even' if n % 2 == 0 else 'odd'},{split}\n"
+        for n, split in enumerate(("train", "train", "validation", "test"))
+    )
+    files["labels.csv"] = b"\xef\xbb\xbf" + table.encode()
+    records = fetched(data(path=write_zip(tmp_path / "own.zip", files)), raw)
+    assert [record.target for record in records] == ["even", "odd", "even", "odd"]
+    assert [record.split for record in records] == ["train", "train", "val", "test"]
+
+
+@pytest.mark.parametrize("wrapper", ["", "mine/"])
+def test_labels_csv_with_numbers(wrapper: str, tmp_path: Path, raw: Path) -> None:
+    files = {f"{wrapper}{n}.png": encoded(pixels(n)) for n in range(3)}
+    files[f"{wrapper}labels.csv"] = b"file,target\n0.png,1.5\n1.png,-2\n2.png,3e2\n"
+    records = fetched(data(path=write_folder(tmp_path / "own", files), task="regression"), raw)
+    assert [record.target for record in records] == [1.5, -2.0, 300.0]
+
+
+FAULTY_TABLES = {
+    "no column": ("classification", "name,target\na.png,x\n", "'file'"),
+    "no target": ("classification", "file;target\na.png;x\n", "'file'"),
+    "empty": ("classification", "", "an empty line"),
+    "no lines": ("classification", "file,target\n", "no lines"),
+    "lost file": ("classification", "file,target\na.png,x\nlost.png,y\n", "line 3"),
+    "twice": ("classification", "file,target\na.png,x\na.png,y\n", "listed before"),
+    "blank": ("classification", "file,target\na.png,\n", "empty"),
+    "word": ("regression", "file,target\na.png,tall\n", "'tall' is not a number"),
+    "nan": ("regression", "file,target\na.png,nan\n", "not a number"),
+    "split": ("classification", "file,target,split\na.png,x,training\n", "'training'"),
+    "no train": ("classification", "file,target,split\na.png,x,test\n", "no image into train"),
+    "one class": ("classification", "file,target\na.png,x\nb.png,x\n", "one class only, x"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY_TABLES)
+def test_faulty_labels_csv(fault: str, tmp_path: Path, raw: Path) -> None:
+    task, table, says = FAULTY_TABLES[fault]
+    files = {name: encoded(pixels(1)) for name in ("a.png", "b.png")}
+    top = write_folder(tmp_path / "own", {**files, "labels.csv": table.encode()})
+    message = refused(data(path=top, task=task), raw)
+    assert says in message
+    assert str(top) in message
+
+
+IMAGE = encoded(pixels(1))
+FAULTY_LAYOUTS = {
+    "nothing": ({".gitignore": b"*"}, "holds no images: put them there as CLASS/IMAGE"),
+    "no images": ({"cat/a.txt": b""}, "holds no images"),
+    "one class": ({"cat/a.png": IMAGE}, "one class only, cat"),
+    "loose": ({"cat/a.png": IMAGE, "b.png": IMAGE}, "b.png is in no class folder"),
+    "loose in split": ({"train/a.png": IMAGE}, "train/a.png is in no class folder"),
+    "empty class": (
+        {"cat/a.png": IMAGE, "dog/a.png": IMAGE, "eel/.keep": b""},
+        "the class folder eel has no images",
+    ),
+    "empty class in split": (
+        {"train/cat/a.png": IMAGE, "train/dog/a.png": IMAGE, "test/cat/readme.txt": b""},
+        "the class folder test/cat has no images",
+    ),
+    "no train": ({"test/cat/a.png": IMAGE, "val/cat/a.png": IMAGE}, "test, val but no train"),
+    "mixed": ({"train/cat/a.png": IMAGE, "dog/a.png": IMAGE}, "split folder train beside dog"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY_LAYOUTS)
+def test_faulty_folder(fault: str, tmp_path: Path, raw: Path) -> None:
+    files, says = FAULTY_LAYOUTS[fault]
+    top = write_folder(tmp_path / "own", files)
+    message = refused(data(path=top), raw)
+    assert says in message
+    assert str(top) in message
+    assert not list(raw.iterdir())
+
+
+def test_faulty_paths(tmp_path: Path, raw: Path) -> None:
+    assert "does not exist" in refused(data(path=tmp_path / "none"), raw)
+    text = tmp_path / "images.rar"
+    text.write_text("x")
+    assert "neither a folder nor an archive" in refused(data(path=text), raw)
+    folder = write_folder(tmp_path / "own", class_files())
+    assert "needs a labels.csv" in refused(data(path=folder, task="regression"), raw)
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.xz", "zip"])
+def test_a_damaged_archive_is_refused(suffix: str, tmp_path: Path, raw: Path) -> None:
+    path = tmp_path / f"own.{suffix}"
+    (write_zip if suffix == "zip" else write_tar)(path, class_files())
+    path.write_bytes(path.read_bytes()[:1300])
+    message = refused(data(path=path), raw)
+    assert str(path) in message
+    assert "complete copy" in message
+
+
+@pytest.mark.parametrize("name", ["../cat/a.png", "/cat/a.png", "cat/../../a.png"])
+@pytest.mark.parametrize("suffix", ["tar", "zip"])
+def test_a_member_outside_is_refused(suffix: str, name: str, tmp_path: Path, raw: Path) -> None:
+    path = tmp_path / f"own.{suffix}"
+    (write_zip if suffix == "zip" else write_tar)(path, {**class_files(), name: IMAGE})
+    message = refused(data(path=path), raw)
+    assert name in message
+    assert "outside" in message
+
+
+def test_links_and_devices_are_ignored(tmp_path: Path, raw: Path) -> None:
+    path = write_tar(tmp_path / "own.tar", class_files(each=2))
+    with tarfile.open(path, "a") as tar:
+        for name, kind in (
+            ("cat/link.png", tarfile.SYMTYPE),
+            ("cat/hard.png", tarfile.LNKTYPE),
+            ("cat/pipe.png", tarfile.FIFOTYPE),
+            ("cat/device.png", tarfile.CHRTYPE),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "/etc/passwd"
+            tar.addfile(info)
+    assert len(fetched(data(path=path), raw)) == 4
+
+
+def test_a_name_twice_is_refused(tmp_path: Path, raw: Path) -> None:
+    path = write_tar(tmp_path / "own.tar", class_files(each=2))
+    with tarfile.open(path, "a") as tar:
+        info = tarfile.TarInfo("cat/1.png")
+        info.size = len(IMAGE)
+        tar.addfile(info, io.BytesIO(IMAGE))
+    assert "cat/1.png twice" in refused(data(path=path), raw)
+
+
+FACES = {
+    "part1/1_0_2_20161219140530307.jpg.chip.jpg": 1,
+    "part1/24_0_1_20170116220224657 .jpg": 24,
+    "part1/55_0_0_20170116232725357jpg": 55,
+    "part2/61_1_20170109142408075.jpg.chip.jpg": 61,
+    "part2/44_1_4_20170116235150272.pg": 44,
+    "part2/17_1_4_20170116235150272.JPG ": 17,
+    "part3/116_1_4_20170116235150272.png": 116,
+}
+
+
+def test_utkface(tmp_path: Path, raw: Path) -> None:
+    files = {f"UTKFace/{name}": encoded(pixels(age), "JPEG") for name, age in FACES.items()}
+    archive = write_tar(tmp_path / "UTKFace.tar.gz", {**files, "UTKFace/notes.txt": b"x"})
+    records = fetched(data("utkface", archive, task="regression"), raw)
+    assert {record.name.removeprefix("UTKFace/"): record.target for record in records} == FACES
+    groups = data("utkface", archive, age_groups=[18, 40])
+    ages = {record.target for record in SOURCES["utkface"].records(groups, raw)}
+    assert ages == {"0-17", "18-39", "40+"}
+
+
+def test_utkface_without_faces(tmp_path: Path, raw: Path) -> None:
+    top = write_folder(tmp_path / "own", class_files())
+    assert "AGE_GENDER_RACE_DATE" in refused(data("utkface", top, task="regression"), raw)
+
+
+def test_the_stage_replaces_its_folder_or_leaves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tar(tmp_path / "own.tar.xz", class_files())
+    Path("params.yaml").write_text(PARAMS.format(path="own.tar.xz"))
+    assert fetch_stage.main() == "data/raw: own.tar.xz, 20 images, 2 classes, 0.0 MB"
+    source = json.loads(Path("data/raw/source.json").read_text())
+    assert source["from"] == "own.tar.xz"
+    assert source["files"] == {"own.tar.xz": sha256(Path("own.tar.xz").read_bytes())}
+    assert (source["images"], source["classes"]) == (20, 2)
+    Path("params.yaml").write_text(PARAMS.format(path="lost.zip"))
+    with pytest.raises(UserError, match=r"lost\.zip does not exist"):
+        fetch_stage.main()
+    assert [path.name for path in Path("data").iterdir()] == ["raw"]
+    assert json.loads(Path("data/raw/source.json").read_text()) == source
+    Path("params.yaml").write_text(PARAMS.format(path="own.tar.xz"))
+    fetch_stage.main()
+    assert [path.name for path in Path("data").iterdir()] == ["raw"]

@@ -1,0 +1,238 @@
+"""Images in people's own folders and archives, read without unpacking anything."""
+
+import io
+import lzma
+import os
+import posixpath
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from vision.errors import UserError
+from vision.files import sha256
+from vision.params import Data
+from vision.prepared import Split
+from vision.sources.record import Record
+
+LABELS = "labels.csv"
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".zip")
+
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+)
+
+Opener = Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder or an archive holds, by path below its top; hidden entries left out."""
+
+    where: str
+    """The folder or archive, as messages call it."""
+    files: list[str]
+    folders: list[str]
+    tables: dict[str, bytes]
+    """Content of every labels.csv."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a source's rule knows of one image before it is read."""
+
+    name: str
+    split: Split | None
+    target: str | float
+
+
+Rule = Callable[[Data, Listing], dict[str, Label]]
+"""Finds the images of a listing: their labels by path. Raises UserError on a bad layout."""
+
+
+def bring(data: Data, raw: Path, rule: Rule) -> dict[str, Any]:
+    """Put the images under `data.path` into `raw` as one archive, and return facts of them.
+
+    An archive is copied (a hard link would let a later change of the original reach the copy in
+    DVC's cache). A folder's labelled files are written to an uncompressed `images.tar`, the same
+    bytes whenever the files are the same: DVC hashes, caches and moves one file far faster than
+    a tree of small ones.
+    """
+    path = _find(data.path)
+    listing = scan(path)
+    labels = rule(data, listing)
+    if path.is_dir():
+        kept = raw / "images.tar"
+        _pack(path, sorted([*labels, *listing.tables]), kept)
+    else:
+        kept = raw / path.name
+        shutil.copyfile(path, kept)
+    facts: dict[str, Any] = {
+        "from": data.path,
+        "files": {kept.name: sha256(kept)},
+        "images": len(labels),
+    }
+    if data.task == "classification":
+        facts["classes"] = len({label.target for label in labels.values()})
+    return facts
+
+
+def labelled(data: Data, raw: Path, rule: Rule) -> Iterator[Record]:
+    """Stream the images that `rule` finds in the one archive in `raw`."""
+    path = next(path for path in raw.iterdir() if is_archive(path))
+    labels = rule(data, scan(path))
+    for member, file in stream(path, labels):
+        label = labels[member]
+        with _readable(path):
+            content = file.read()
+        yield Record(label.name, label.split, label.target, content)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name is that of an archive this module reads."""
+    return path.is_file() and path.name.lower().endswith(SUFFIXES)
+
+
+def scan(path: Path) -> Listing:
+    """List a folder or an archive.
+
+    Raises:
+        UserError: it is damaged, names a member twice, or names one outside its own folder.
+    """
+    listing = Listing(str(path), [], [], {})
+    with _readable(path):
+        for name, opener in _entries(path):
+            if any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+                continue
+            if opener is None:
+                listing.folders.append(name)
+                continue
+            listing.files.append(name)
+            if posixpath.basename(name) == LABELS:
+                with opener() as file:
+                    listing.tables[name] = file.read()
+    if len(set(listing.files)) != len(listing.files):
+        name = next(name for name in listing.files if listing.files.count(name) > 1)
+        raise UserError(f"{path} holds {name} twice: make the archive again with each file once")
+    return listing
+
+
+def stream(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
+    """Open the `wanted` files of an archive, in its order; each is readable until the next."""
+    with _readable(path):
+        for name, opener in _entries(path):
+            if opener is not None and name in wanted:
+                with opener() as file:
+                    yield name, file
+
+
+def _find(path_as_given: str) -> Path:
+    path = Path(path_as_given)
+    if not path.exists():
+        raise UserError(
+            f"data.path: {path} does not exist: put your images there, or set data.path to the "
+            f"folder or archive that holds them"
+        )
+    if path.is_dir():
+        inside = [item for item in path.iterdir() if not item.name.startswith(".")]
+        # a lone archive that was dropped into the folder is what its owner means
+        return inside[0] if len(inside) == 1 and is_archive(inside[0]) else path
+    if not is_archive(path):
+        raise UserError(
+            f"data.path: {path} is neither a folder nor an archive ({', '.join(SUFFIXES)})"
+        )
+    return path
+
+
+def _pack(folder: Path, names: list[str], destination: Path) -> None:
+    with tarfile.open(destination, "w") as tar:
+        for name in names:
+            # a fresh TarInfo has no owner, no time and a fixed mode
+            info = tarfile.TarInfo(name)
+            with (folder / name).open("rb") as file:
+                info.size = os.fstat(file.fileno()).st_size
+                tar.addfile(info, file)
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Opener | None]]:
+    """Each regular file with its opener, and each folder with None, by cleaned name."""
+    if path.is_dir():
+        found = _in_folder(path)
+    elif path.suffix.lower() == ".zip":
+        found = _in_zip(path)
+    else:
+        found = _in_tar(path)
+    for name, opener in found:
+        if name.startswith("/") or ".." in name.split("/"):
+            raise UserError(f"{path} names a file outside its own folder, {name}: not read")
+        clean = posixpath.normpath(name)
+        if clean != ".":
+            yield clean, opener
+
+
+def _in_folder(top: Path) -> Iterator[tuple[str, Opener | None]]:
+    for place, folders, files in os.walk(top, followlinks=True):
+        folders.sort()
+        below = Path(place).relative_to(top)
+        for name in folders:
+            yield (below / name).as_posix(), None
+        for name in sorted(files):
+            if (path := Path(place, name)).is_file():
+                yield (below / name).as_posix(), partial(io.FileIO, path)
+
+
+def _in_zip(path: Path) -> Iterator[tuple[str, Opener | None]]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            name = info.filename.replace("\\", "/")
+            if info.flag_bits & 1:
+                raise UserError(f"{path} is encrypted: make it again without a password")
+            if info.is_dir():
+                yield name, None
+            elif not stat.S_ISLNK(info.external_attr >> 16):
+                yield name, partial(archive.open, info)
+
+
+def _in_tar(path: Path) -> Iterator[tuple[str, Opener | None]]:
+    with tarfile.open(path) as archive:
+        while (member := archive.next()) is not None:
+            if member.isdir():
+                yield member.name, None
+            elif member.isfile():
+                yield member.name, partial(_member, archive, member)
+            # tarfile remembers every member: a gigabyte for a million images
+            archive.members.clear()  # type: ignore[attr-defined]
+        # tarfile takes a damaged header for the end, which is empty blocks
+        assert archive.fileobj is not None
+        archive.fileobj.seek(archive.offset)
+        if any(archive.fileobj.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError("it is damaged or cut off")
+
+
+def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    file = archive.extractfile(member)
+    assert file is not None, "a regular member has content"
+    return file
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        # tarfile adds a line for each compression that it tried
+        reason = str(error).partition(":\n")[0]
+        raise UserError(f"{path} cannot be read ({reason}): is it a complete copy?") from None

@@ -1,0 +1,172 @@
+"""People's own images: a folder or an archive, labelled by its layout or by a labels.csv."""
+
+import csv
+import io
+import math
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vision.errors import UserError
+from vision.params import Data
+from vision.prepared import Split
+from vision.sources.archive import LABELS, Label, Listing, bring, labelled
+from vision.sources.record import Record
+
+JPEG = {".jfif", ".jpe", ".jpeg", ".jpg"}
+NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
+EXTENSIONS = {".avif", ".bmp", ".gif", ".jp2", ".png", ".tif", ".tiff", ".webp", *JPEG, *NETPBM}
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+LAYOUTS = (
+    "CLASS/IMAGE, train|val|test/CLASS/IMAGE, or a labels.csv with the columns file,target[,split]"
+)
+
+
+def fetch(data: Data, raw: Path) -> dict[str, Any]:
+    return {**bring(data, raw, find_labels), "licence": "the owner's"}
+
+
+def records(data: Data, raw: Path) -> Iterator[Record]:
+    return labelled(data, raw, find_labels)
+
+
+def find_labels(data: Data, listing: Listing) -> dict[str, Label]:
+    """Labels by path, from `labels.csv` at the top if there is one, else from the folders' names.
+
+    One folder around everything is looked through.
+
+    Raises:
+        UserError: there are no images, or the layout or the table is faulty.
+    """
+    images = [name for name in listing.files if _is_image(name)]
+    if not images:
+        raise UserError(f"{listing.where} holds no images: put them there as {LAYOUTS}")
+    wrapper = _wrapper(images, listing)
+    table = listing.tables.get(wrapper + LABELS)
+    if table is not None:
+        labels = _from_table(data, listing, wrapper, table)
+    elif data.task == "regression":
+        raise UserError(
+            f"{listing.where}: regression needs a {LABELS} at the top, with the columns "
+            f"file,target[,split]"
+        )
+    else:
+        labels = _from_folders(listing, wrapper, images)
+    if data.task == "classification":
+        classes = {label.target for label in labels.values()}
+        if len(classes) == 1:
+            raise UserError(
+                f"{listing.where} has one class only, {classes.pop()}: add images of another"
+            )
+    return labels
+
+
+def _is_image(name: str) -> bool:
+    return posixpath.splitext(name)[1].lower() in EXTENSIONS
+
+
+def _wrapper(images: list[str], listing: Listing) -> str:
+    """The one folder around everything, with a slash; empty if there is none."""
+    if LABELS in listing.files:
+        return ""
+    top = images[0].partition("/")[0]
+    if top in SPLIT_NAMES or any(not name.startswith(f"{top}/") for name in images):
+        return ""
+    # CLASS/IMAGE alone is one class and no wrapper
+    wraps = f"{top}/{LABELS}" in listing.files or all(name.count("/") >= 2 for name in images)
+    return f"{top}/" if wraps else ""
+
+
+def _from_folders(listing: Listing, wrapper: str, images: list[str]) -> dict[str, Label]:
+    tops = {name.removeprefix(wrapper).partition("/")[0] for name in images}
+    splits = tops & SPLIT_NAMES.keys()
+    if splits and tops - splits:
+        raise UserError(
+            f"{listing.where} has the split folder {min(splits)} beside {min(tops - splits)}: "
+            f"lay the images out as {LAYOUTS}"
+        )
+    if splits and "train" not in splits:
+        raise UserError(
+            f"{listing.where} has {', '.join(sorted(splits))} but no train folder with images: "
+            f"add train/CLASS/IMAGE, or put the class folders at the top to have them split"
+        )
+    depth = 2 if splits else 1
+    labels = {}
+    for path in images:
+        name = path.removeprefix(wrapper)
+        parts = name.split("/")
+        if len(parts) <= depth:
+            raise UserError(
+                f"{listing.where}: {path} is in no class folder: lay the images out as {LAYOUTS}"
+            )
+        split = SPLIT_NAMES[parts[0]] if splits else None
+        labels[path] = Label(name, split, parts[depth - 1])
+    filled = {tuple(label.name.split("/")[:depth]) for label in labels.values()}
+    for folder in listing.folders:
+        parts = folder.removeprefix(wrapper).split("/")
+        if len(parts) == depth and folder.startswith(wrapper) and tuple(parts) not in filled:
+            raise UserError(
+                f"{listing.where}: the class folder {folder} has no images: add some, or delete it"
+            )
+    return labels
+
+
+def _from_table(data: Data, listing: Listing, wrapper: str, table: bytes) -> dict[str, Label]:
+    where = f"{listing.where}: {LABELS}"
+    try:
+        rows = csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline=""))
+        columns = rows.fieldnames or []
+    except UnicodeDecodeError:
+        raise UserError(f"{where} is not UTF-8 text: save it as UTF-8 CSV") from None
+    for column in ("file", "target"):
+        if column not in columns:
+            raise UserError(
+                f"{where} has no column {column!r}, only {', '.join(columns) or 'an empty line'}: "
+                f"its first line must be file,target or file,target,split, with commas"
+            )
+    known = set(listing.files)
+    labels: dict[str, Label] = {}
+    for row in rows:
+        line = f"{where}, line {rows.line_num}"
+        name = posixpath.normpath((row["file"] or "").strip())
+        path = wrapper + name
+        if path not in known:
+            raise UserError(f"{line}: there is no file {name}: add it, or delete the line")
+        if path in labels:
+            raise UserError(f"{line}: {name} was listed before: keep one of its lines")
+        split = _split(row["split"], line) if "split" in columns else None
+        labels[path] = Label(name, split, _target(data, row["target"], line))
+    if not labels:
+        raise UserError(f"{where} has no lines after the first: add one for each image")
+    if "split" in columns and all(label.split != "train" for label in labels.values()):
+        raise UserError(f"{where} puts no image into train: name train in the column split")
+    return labels
+
+
+def _split(text: str | None, line: str) -> Split:
+    split = SPLIT_NAMES.get((text or "").strip())
+    if split is None:
+        raise UserError(f"{line}: split is {text or ''!r}: write train, val or test")
+    return split
+
+
+def _target(data: Data, text: str | None, line: str) -> str | float:
+    text = (text or "").strip()
+    if not text:
+        raise UserError(f"{line}: target is empty: fill it in, or delete the line")
+    if data.task == "classification":
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{line}: target {text!r} is not a number, as regression needs")
+    return number
