@@ -1,0 +1,7 @@
+"""Train one network from random weights: python -m stages.train_scratch MODEL LABELS SEED."""
+
+from stages import entry, training
+from vision.params import Scratch
+
+if __name__ == "__main__":
+    entry.run(lambda: training.main(Scratch))

@@ -1,0 +1,7 @@
+"""Train one pretrained network further: python -m stages.train_transfer MODEL LABELS SEED."""
+
+from stages import entry, training
+from vision.params import Transfer
+
+if __name__ == "__main__":
+    entry.run(lambda: training.main(Transfer))

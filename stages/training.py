@@ -1,0 +1,126 @@
+"""What train_scratch and train_transfer share: one run of the study, from params to files."""
+
+import csv
+import json
+import sys
+import time
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from dvclive import Live
+from tqdm import tqdm
+
+from vision import fit, params, runtime, saved
+from vision.errors import UserError
+from vision.fit import Row
+from vision.params import Model, Run, Scratch, Transfer, phases
+from vision.prepared import Prepared
+from vision.train import Trained, train
+
+
+def main(kind: type[Scratch] | type[Transfer]) -> str:
+    """Train the run that the command line names (model, labels, seed), whose model is of this kind;
+    write `models/…` (the same from run to run) and `reports/training/…` (what varies)."""
+    study = params.load()
+    run = _parse(sys.argv[1:], study.models, kind)
+    prepared = Prepared(Path("data/prepared"))
+    subset = prepared.training_subset(run.labels, run.seed)
+    report = run.under(Path("reports/training"))
+    model = study.models[run.model]
+    expected = sum(recipe.epochs for recipe in phases(model).values()) * len(subset)
+    with (
+        Live(str(report), dvcyaml=False, save_dvc_exp=False) as live,
+        _bar(expected, str(run)) as bar,
+    ):
+        progress = Progress(live, bar)
+        started = time.perf_counter()
+        trained = train(model, prepared, subset, run.seed, study.runtime, progress)
+        seconds = time.perf_counter() - started
+    folder = run.under(Path("models"))
+    saved.save(folder, trained.network, trained.description)
+    _write_history(folder / "history.csv", trained.rows)
+    cost = {"seconds": seconds, **progress.speed(), **_measure(trained)}
+    (report / "cost.json").write_text(json.dumps(cost, indent=2) + "\n")
+    return f"{folder}: {_summary(trained)}, {seconds:.1f} s"
+
+
+class Progress:
+    """Follows training for the terminal and for dvclive."""
+
+    def __init__(self, live: Live, bar: "tqdm[Any]") -> None:
+        self.live, self.bar = live, bar
+        self.images, self.seconds, self.epochs = 0, 0.0, 0
+
+    def step(self, images: int) -> None:
+        self.bar.update(images)
+
+    def epoch(self, row: Row, images: int, seconds: float) -> None:
+        self.images, self.seconds, self.epochs = (
+            self.images + images,
+            self.seconds + seconds,
+            row.epoch,
+        )
+        self.bar.set_postfix_str(f"epoch {row.epoch}, validation {row.val_score:.4g}")
+        for name in ("lr", "train_loss", "train_score", "val_loss", "val_score"):
+            self.live.log_metric(name, getattr(row, name))
+        self.live.next_step()
+
+    def speed(self) -> dict[str, float | None]:
+        rate = self.images / self.seconds if self.seconds else None
+        return {"epochs": self.epochs, "images_per_second": rate}
+
+
+def _bar(images: int, name: str) -> "tqdm[Any]":
+    # a log file wants fewer lines of progress than a terminal
+    interval = 0.5 if sys.stderr.isatty() else 30
+    return tqdm(total=images, unit=" images", desc=name, mininterval=interval)
+
+
+def _parse(
+    arguments: list[str], models: dict[str, Model], kind: type[Scratch] | type[Transfer]
+) -> Run:
+    known = [name for name, model in models.items() if isinstance(model, kind)]
+    match arguments:
+        case [model, labels, seed] if model in known and seed.isdecimal():
+            if labels == "all":
+                return Run(model, "all", int(seed))
+            if labels.isdecimal() and int(labels) > 0:
+                return Run(model, int(labels), int(seed))
+    raise UserError(
+        "give a model of params.yaml, its labels a class (a number, or all) and a seed, such as "
+        f"{known[0] if known else 'resnet20'} all 0; not: {' '.join(arguments) or 'nothing'}. "
+        f"Models of this stage: {', '.join(known) or 'none'}"
+    )
+
+
+def _write_history(path: Path, rows: list[Row]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def _measure(trained: Trained) -> dict[str, object]:
+    """Inference speed on the validation images, and what every time was measured on."""
+    started = time.perf_counter()
+    fit.predict(trained.network, trained.val, trained.compute).cpu()
+    seconds = time.perf_counter() - started
+    return {
+        "inference_images_per_second": len(trained.val) / seconds,
+        "peak_memory_bytes": runtime.peak_memory(trained.compute.device),
+        "device": runtime.describe(trained.compute.device),
+        "precision": trained.compute.precision,
+        "torch": torch.__version__,
+    }
+
+
+def _summary(trained: Trained) -> str:
+    count = f"{trained.description.parameters:,} parameters"
+    if not trained.rows:
+        return count
+    scores = [row.val_score for row in trained.rows]
+    if trained.description.task == "classification":
+        return f"{count}, best validation accuracy {max(scores):.2%}"
+    return f"{count}, best validation MAE {min(scores):.4g} {trained.description.unit}"

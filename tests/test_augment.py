@@ -1,0 +1,89 @@
+"""The epoch plan and the batched augmentation."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from vision import augment
+from vision.params import Augment
+
+IMAGES = torch.randint(0, 256, (6, 8, 8, 3), dtype=torch.uint8, generator=torch.Generator())
+EVERY = torch.arange(6)
+
+
+def draws(**rows: float) -> Tensor:
+    """Draws of one half (no change) but for the rows named."""
+    values = torch.full((augment.ROWS, 6), 0.5)
+    for name, value in rows.items():
+        values[getattr(augment, name)] = value
+    return values
+
+
+def test_a_plan_depends_on_seed_and_epoch_alone() -> None:
+    first, again = augment.plan(50, seed=1, epoch=3), augment.plan(50, seed=1, epoch=3)
+    assert torch.equal(first.order, again.order)
+    assert torch.equal(first.draws, again.draws)
+    for other in (augment.plan(50, seed=2, epoch=3), augment.plan(50, seed=1, epoch=4)):
+        assert not torch.equal(first.order, other.order)
+        assert not torch.equal(first.draws, other.draws)
+    assert torch.equal(first.order.sort().values, torch.arange(50))
+
+
+def test_a_sample_is_changed_the_same_way_in_any_batch() -> None:
+    changes = Augment(flip=True, crop=2, rotation=20.0, zoom=0.1, shift=0.1)
+    plan = augment.plan(6, seed=0, epoch=1)
+    whole = augment.take(IMAGES, EVERY, plan.draws, changes)
+    index = torch.tensor([4, 1])
+    part = augment.take(IMAGES, index, plan.draws[:, index], changes)
+    torch.testing.assert_close(part, whole[index])
+
+
+def test_flip_mirrors_half_of_the_images() -> None:
+    there = IMAGES.permute(0, 3, 1, 2)
+    flipped = augment.take(IMAGES, EVERY, draws(FLIP=0.1), Augment(flip=True))
+    assert torch.equal(flipped, there.flip(3))
+    assert torch.equal(augment.take(IMAGES, EVERY, draws(FLIP=0.9), Augment(flip=True)), there)
+
+
+def test_crop_moves_by_whole_pixels_and_reflects_at_the_border() -> None:
+    there = IMAGES.permute(0, 3, 1, 2)
+    moved = augment.take(IMAGES, EVERY, draws(CROP_Y=0.99, CROP_X=0.5), Augment(crop=2))
+    assert torch.equal(moved[:, :, :6], there[:, :, 2:])
+    assert torch.equal(moved[:, :, 6], there[:, :, 6])  # 8 is mirrored at 7
+    assert torch.equal(moved[:, :, 7], there[:, :, 5])
+
+
+def test_a_quarter_turn_is_a_quarter_turn() -> None:
+    turned = augment.take(IMAGES, EVERY, draws(ROTATION=1.0), Augment(rotation=90.0))
+    there = IMAGES.permute(0, 3, 1, 2).float()
+    torch.testing.assert_close(turned, there.rot90(1, (2, 3)), atol=0.01, rtol=0)
+
+
+def test_a_turn_keeps_the_shape_of_things_in_an_oblong_image() -> None:
+    image = torch.zeros(1, 9, 17, 1, dtype=torch.uint8)
+    image[0, 4, 8 - 3 : 8 + 4] = 255  # a bar of seven pixels, lying
+    turned = augment.take(image, EVERY[:1], draws(ROTATION=1.0)[:, :1], Augment(rotation=90.0))
+    upright = torch.zeros(9, 17)
+    upright[4 - 3 : 4 + 4, 8] = 255
+    torch.testing.assert_close(turned[0, 0], upright, atol=0.01, rtol=0)
+
+
+def test_shift_and_zoom_leave_images_alone_in_the_middle_of_their_range() -> None:
+    same = augment.take(IMAGES, EVERY, draws(), Augment(shift=0.2, zoom=0.2))
+    there = IMAGES.permute(0, 3, 1, 2).float()
+    torch.testing.assert_close(same, there, atol=0.01, rtol=0)
+    moved = augment.take(IMAGES, EVERY, draws(SHIFT_X=1.0), Augment(shift=0.25))
+    torch.testing.assert_close(moved[..., :6], there[..., 2:], atol=0.01, rtol=0)
+
+
+def test_erase_blanks_one_rectangle_of_the_right_size() -> None:
+    x = torch.ones(2000, 1, 32, 32)
+    plan = augment.plan(2000, seed=0, epoch=1)
+    holes = augment.erase(x, plan.draws, Augment(erase=0.5)) == 0
+    area = holes.float().mean((1, 2, 3))
+    erased = area > 0
+    assert erased.float().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert area[erased].min() > 0.01
+    assert area[erased].max() < 0.36
+    rows, columns = holes[:, 0].any(2).sum(1), holes[:, 0].any(1).sum(1)
+    assert torch.equal(rows * columns, holes.sum((1, 2, 3)))

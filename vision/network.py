@@ -1,0 +1,91 @@
+"""A network as it is trained, saved and loaded: input, body, head."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vision.nets import BODIES
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a network expects, and how pixels become it."""
+
+    channels: int
+    height: int
+    width: int
+    mean: list[float]
+    std: list[float]
+    """A value a channel, for pixels scaled to 0..1."""
+    interpolation: str = "bilinear"
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Pixels [N, C, H, W] of 0..255, of any size and dtype, to normalised float32 input.
+
+        Grey pixels are repeated for a network of three channels. Runs on the pixels' device.
+        """
+        x = pixels.float()
+        size = (self.height, self.width)
+        if x.shape[2:] != size:
+            x = F.interpolate(x, size, mode=self.interpolation, antialias=True).clamp_(0, 255)
+        mean = torch.tensor(self.mean, device=x.device)[:, None, None] * 255
+        std = torch.tensor(self.std, device=x.device)[:, None, None] * 255
+        return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What it takes to build a body again."""
+
+    net: str
+    """A name of `vision.nets.BODIES`, or timm/NAME."""
+    args: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of timm.create_model."""
+
+
+class Network(nn.Module):
+    """`body` turns input into features [N, F], `head` turns features into outputs [N, K]."""
+
+    def __init__(self, body: nn.Module, expects: Input, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.body = body
+        blank = torch.zeros(1, expects.channels, expects.height, expects.width)
+        with torch.no_grad():
+            features = body.eval()(blank).shape[1]
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, outputs))
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.head(self.body(x))
+        return outputs
+
+    def train(self, mode: bool = True) -> "Network":
+        """Training mode, except for modules whose parameters are all frozen: their BatchNorm
+        statistics and stochastic depth stay as in evaluation."""
+        super().train(mode)
+        for module in self.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                module.eval()
+        return self
+
+
+def build_body(architecture: Architecture, expects: Input) -> nn.Module:
+    """A body with random weights from torch's global generator: input to features [N, F]."""
+    if not architecture.net.startswith("timm/"):
+        return BODIES[architecture.net](expects.channels, expects.height, expects.width)
+    import timm  # takes seconds, and only some networks need it
+
+    name = architecture.net.removeprefix("timm/")
+    body: nn.Module = timm.create_model(
+        name, num_classes=0, in_chans=expects.channels, **architecture.args
+    )
+    return body
+
+
+def count_parameters(network: nn.Module, trainable: bool = False) -> int:
+    """Parameters, all or those that are trained."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad or not trainable)

@@ -1,0 +1,106 @@
+"""Device, precision and determinism."""
+
+import os
+import platform
+import resource
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from vision.errors import UserError
+from vision.params import Runtime
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where a network runs and in which precision."""
+
+    device: torch.device
+    precision: str
+    """fp32, bf16 or fp16: the dtype of matrix products and convolutions under autocast."""
+
+    def autocast(self) -> AbstractContextManager[None]:
+        dtype = PRECISIONS[self.precision]
+        context: AbstractContextManager[None] = torch.autocast(
+            self.device.type, dtype, enabled=dtype is not None
+        )
+        return context
+
+    def holds(self, size: int) -> bool:
+        """Whether `size` bytes of images fit on the device beside the training itself."""
+        if self.device.type != "cuda":
+            return False
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return size < free // 2
+
+
+def choose(runtime: Runtime, network: nn.Module) -> Compute:
+    """The device and precision for a network, with deterministic algorithms switched on.
+
+    `auto` takes CUDA, then Apple's MPS, then the CPU. Its precision is bf16 where the device has
+    bf16 matrix instructions, except for depthwise convolutions on a CPU, which bf16 slows down
+    (MobileNetV1 at 96x96 on two AVX-512 cores: 222 images/s in fp32, 184 in bf16); fp16 with loss
+    scaling on older CUDA devices; fp32 elsewhere.
+
+    Raises:
+        UserError: the device is asked for by name and is not there.
+    """
+    name = runtime.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+        if torch.backends.mps.is_available():
+            name = "mps"
+    missing = name == "cuda" and not torch.cuda.is_available()
+    if missing or (name == "mps" and not torch.backends.mps.is_available()):
+        raise UserError(f"runtime.device: {name} is not available here; use auto or cpu")
+    # read by cuBLAS when it starts: without it, its results may differ from run to run
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    device = torch.device(name)
+    fastest = _fastest_precision(device, network)
+    return Compute(device, fastest if runtime.precision == "auto" else runtime.precision)
+
+
+def _fastest_precision(device: torch.device, network: nn.Module) -> str:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    if device.type == "cpu" and _cpu_multiplies_bf16() and not _has_depthwise(network):
+        return "bf16"
+    return "fp32"
+
+
+def _cpu_multiplies_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _has_depthwise(network: nn.Module) -> bool:
+    return any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in network.modules())
+
+
+def describe(device: torch.device) -> str:
+    """The hardware in words, for whoever reads a time."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_cpu_name()}, {torch.get_num_threads()} threads"
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.split(":")[1].strip() for line in lines if line.startswith("model n"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def peak_memory(device: torch.device) -> int:
+    """Peak memory of this process in bytes: the device's where it has its own, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    # ru_maxrss is in KiB on Linux and in bytes on macOS
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
