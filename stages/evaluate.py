@@ -1,0 +1,68 @@
+"""Predict validation and test with every model of the study: python -m stages.evaluate.
+
+The only stage that reads the test split.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from stages import entry
+from vision import fit, params, runtime, saved, task
+from vision.evaluation import metrics
+from vision.params import Run, Runtime
+from vision.prepared import SPLITS, Prepared
+from vision.train import examples
+
+
+def main() -> str:
+    study = params.load()
+    prepared = Prepared(Path("data/prepared"))
+    root = Path("reports/evaluation")
+    for run in tqdm(study.runs, unit=" models", desc="evaluate"):
+        _evaluate(run, prepared, study.runtime, run.under(root))
+    return f"{root}: predictions and metrics of {len(study.runs)} models"
+
+
+def _evaluate(run: Run, prepared: Prepared, wanted: Runtime, folder: Path) -> None:
+    network, description = saved.load(run.under(Path("models")))
+    compute = runtime.choose(wanted, network)
+    network.to(compute.device)
+    learned = task.of(prepared.manifest)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for split in SPLITS:
+        chosen = _sample(run, prepared) if split == "train" else None
+        images = examples(prepared, split, description.input, compute, chosen)
+        outputs = learned.in_unit(fit.predict(network, images, compute)).cpu().numpy()
+        targets = prepared.targets(split)
+        found[split] = _metrics(outputs, targets if chosen is None else targets[chosen], prepared)
+        if split != "train":
+            np.save(folder / f"{split}.npy", outputs)
+    (folder / "metrics.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _sample(run: Run, prepared: Prepared) -> NDArray[np.int64]:
+    """At most as many of the run's training images as the test split has, ascending: enough to
+    see the gap between the two."""
+    subset = prepared.training_subset(run.labels, run.seed)
+    size = min(len(subset), prepared.manifest.counts["test"])
+    return np.sort(np.random.default_rng(run.seed).choice(subset, size, replace=False))
+
+
+def _metrics(
+    outputs: NDArray[np.float32], targets: NDArray[Any], prepared: Prepared
+) -> dict[str, Any]:
+    manifest = prepared.manifest
+    if manifest.task == "classification":
+        return metrics.classification(outputs, targets, manifest.classes)
+    assert manifest.target_mean is not None
+    return metrics.regression(outputs, targets, manifest.target_mean)
+
+
+if __name__ == "__main__":
+    entry.run(main)

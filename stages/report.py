@@ -1,0 +1,49 @@
+"""Turn saved results into tables, figures and the page. Reads no network and trains nothing."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stages import entry
+from vision import params
+from vision.evaluation import results
+from vision.reporting import gallery, page, tables
+
+REPORTS = Path("reports")
+
+
+def main() -> str:
+    study = results.load(params.load())
+    _write_json(REPORTS / "metrics.json", tables.metrics(study))
+    _write_json(REPORTS / "costs.json", tables.costs(study))
+    tables.comparison(study).to_csv(REPORTS / "comparison.csv", index=False, float_format="%.6g")
+
+    plots = _emptied(REPORTS / "plots")
+    tables.curves(study).to_csv(plots / "curves.csv", index=False)
+    predictions = "confusion" if study.score is results.ACCURACY else "predictions"
+    tables.predictions(study).to_csv(plots / f"{predictions}.csv", index=False)
+
+    figures = gallery.draw(study)
+    folder = _emptied(REPORTS / "figures")
+    for name, figure in figures.items():
+        (folder / f"{name}.svg").write_text(figure.svg, encoding="utf-8")
+    (REPORTS / "index.html").write_text(page.render(study, figures), encoding="utf-8")
+    return (
+        f"{REPORTS / 'index.html'}: {len(study.results)} runs, winner on validation: {study.winner}"
+    )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder, without what an earlier study left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,69 @@
+"""The numbers, against ones worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from vision.errors import UserError
+from vision.evaluation import metrics
+
+CLASSES = ["cat", "dog", "ship"]
+
+
+def test_classification_by_hand() -> None:
+    # predicted: 0 0 1 0 2; so cats 2 of 2, dogs 1 of 2, ships 1 of 1
+    logits = np.log([[8, 1, 1], [6, 2, 2], [1, 8, 1], [5, 3, 2], [1, 1, 8]]).astype(np.float32)
+    targets = np.array([0, 0, 1, 1, 2])
+    found = metrics.classification(logits, targets, CLASSES)
+
+    assert found["accuracy"] == pytest.approx(4 / 5)
+    expected = -(math.log(0.8) + math.log(0.6) + math.log(0.8) + math.log(0.3) + math.log(0.8)) / 5
+    assert found["loss"] == pytest.approx(expected, rel=1e-6)
+    assert found["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 1]]
+    assert found["per_class"]["precision"] == pytest.approx([2 / 3, 1, 1])
+    assert found["per_class"]["recall"] == pytest.approx([1, 1 / 2, 1])
+    assert found["per_class"]["f1"] == pytest.approx([4 / 5, 2 / 3, 1])
+    assert found["per_class"]["support"] == [2, 2, 1]
+    assert found["precision"] == pytest.approx((2 / 3 + 2) / 3)
+    assert found["recall"] == pytest.approx(2.5 / 3)
+    assert found["f1"] == pytest.approx((4 / 5 + 2 / 3 + 1) / 3)
+
+
+def test_a_class_without_images_counts_in_no_mean() -> None:
+    logits = np.array([[2, 1, 0], [0, 3, 1]], dtype=np.float32)
+    found = metrics.classification(logits, np.array([0, 1]), CLASSES)
+    assert found["recall"] == found["precision"] == found["f1"] == 1
+    assert found["per_class"]["support"] == [1, 1, 0]
+
+
+def test_huge_logits_have_a_finite_loss() -> None:
+    logits = np.array([[1000, -1000, 0]], dtype=np.float32)
+    assert metrics.classification(logits, np.array([1]), CLASSES)["loss"] == pytest.approx(2000)
+
+
+def test_regression_by_hand() -> None:
+    predictions = np.array([[1], [2], [6]], dtype=np.float32)
+    found = metrics.regression(predictions, np.array([1, 4, 5], dtype=np.float32), 4.0)
+    assert found["mae"] == pytest.approx(1)
+    assert found["rmse"] == pytest.approx(math.sqrt(5 / 3))
+    # the targets' mean is 10/3, their squares about it add up to 26/3
+    assert found["r2"] == pytest.approx(1 - 5 / (26 / 3))
+    assert found["baseline_mae"] == pytest.approx(4 / 3)
+    assert found["baseline_rmse"] == pytest.approx(math.sqrt(10 / 3))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_predictions_of_a_diverged_model_are_refused(bad: float) -> None:
+    outputs = np.array([[1, 2, 3], [1, bad, 3]], dtype=np.float32)
+    with pytest.raises(UserError, match="1 of 2 predictions are not finite"):
+        metrics.classification(outputs, np.array([0, 1]), CLASSES)
+    with pytest.raises(UserError, match="1 of 2 predictions are not finite"):
+        metrics.regression(outputs[:, 1:2], np.array([0.0, 1.0]), 0.5)
+
+
+def test_the_surest_mistakes_come_first() -> None:
+    logits = np.log([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    chosen, sure = metrics.confident_mistakes(logits, np.array([1, 0, 0, 1]), 2)
+    assert chosen.tolist() == [2, 3]
+    assert sure.tolist() == pytest.approx([0.8, 0.7])

@@ -1,0 +1,383 @@
+"""The report of made-up results: which model wins, the files, and the page."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from dvc_render.vega import VegaRenderer  # type: ignore[import-untyped]
+
+from stages import report
+from tests.results import Made, make, write_run
+from vision import params
+from vision.errors import UserError
+from vision.evaluation import results
+from vision.params import Run
+from vision.prepared import SPLITS, Prepared
+
+Maker = Callable[[Made], results.Study]
+
+SMALL = Made()
+REGRESSION = Made(classes=(), labels=("all",))
+HOSTILE = "<script>alert('x')</script> & \"$y$\""
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
+    """A function that makes up results in the working directory and loads them."""
+    monkeypatch.chdir(tmp_path)
+    return lambda made: results.load(make(tmp_path, made))
+
+
+class Page(HTMLParser):
+    """What a browser would see: words, tags, and the addresses of what it would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.unnamed: list[str] = []
+        self.ids: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        names = ("src", "href", "xlink:href", "srcset", "poster", "action", "data")
+        self.addresses += [found[name] or "" for name in names if name in found]
+        self.ids += [found["id"] or ""] if "id" in found and tag in ("figure", "section") else []
+        if tag == "svg" and not found.get("aria-label"):
+            self.unnamed.append(tag)
+        self._silent += tag in ("script", "style", "pre")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in ("script", "style", "pre")
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def page() -> Page:
+    parsed = Page()
+    parsed.feed(Path("reports/index.html").read_text(encoding="utf-8"))
+    return parsed
+
+
+def nudge(run: Run, split: str, key: str, value: float) -> None:
+    """Overwrite one metric of a run."""
+    path = run.under(Path("reports/evaluation")) / "metrics.json"
+    content = json.loads(path.read_text())
+    content[split][key] = value
+    path.write_text(json.dumps(content))
+
+
+def test_summary_is_mean_and_sample_standard_deviation(study: Maker) -> None:
+    found = study(SMALL)
+    scores = [x.metrics["test"]["accuracy"] for x in found.of("frozen", "10")]
+    row = found.row("frozen", "10")
+    assert row["seeds"] == 3
+    assert row["test_accuracy"] == pytest.approx(np.mean(scores))
+    assert row["test_accuracy_std"] == pytest.approx(np.std(scores, ddof=1))
+    assert row["gap"] == pytest.approx(row["train_accuracy"] - row["test_accuracy"])
+
+
+def test_validation_chooses_and_test_does_not(study: Maker) -> None:
+    found = study(SMALL)
+    for run in found.params.runs:
+        nudge(run, "val", "accuracy", 0.9 if run.model == "simple_cnn" else 0.5)
+        nudge(run, "test", "accuracy", 0.1 if run.model == "simple_cnn" else 0.99)
+    found = results.load(found.params)
+    assert found.winner == "simple_cnn"
+    assert found.rival in found.params.transfer
+
+
+def test_the_largest_labels_setting_chooses(study: Maker) -> None:
+    found = study(Made(labels=(5, 20, 10)))
+    assert found.labels == ["20", "10", "5"]
+    for run in found.params.runs:
+        best = "frozen" if run.labels == 20 else "resnet20"
+        nudge(run, "val", "accuracy", 0.9 if run.model == best else 0.5)
+    assert results.load(found.params).winner == "frozen"
+
+
+def test_validation_loss_breaks_ties(study: Maker) -> None:
+    found = study(SMALL)
+    for run in found.params.runs:
+        nudge(run, "val", "accuracy", 0.9)
+        nudge(run, "val", "loss", 0.1 if run.model == "resnet20" else 0.2)
+    assert results.load(found.params).winner == "resnet20"
+
+
+def test_the_smallest_error_wins_a_regression(study: Maker) -> None:
+    skill = {"simple_cnn": 0.5, "resnet20": 0.9, "frozen": 0.8, "finetuned": 0.6}
+    found = study(Made(classes=(), labels=("all",), skill=skill))
+    assert (found.winner, found.rival) == ("resnet20", "frozen")
+    assert found.difference("resnet20", "frozen", "all").low > 0
+
+
+def test_leftovers_of_dropped_runs_change_nothing(study: Maker) -> None:
+    found = study(SMALL)
+    report.main()
+    before = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
+    prepared = Prepared(Path("data/prepared"))
+    targets: dict[str, Any] = {split: prepared.targets(split) for split in SPLITS}
+    for run in (Run("dropped", "all", 0), Run("frozen", 50, 0), Run("frozen", "all", 9)):
+        write_run(Path(), run, SMALL, targets)
+    report.main()
+    assert found.params == params.load()
+    for path, content in before.items():
+        assert path.read_bytes() == content, path
+
+
+def test_a_difference_is_zero_for_equal_models_and_clear_for_unequal_ones(study: Maker) -> None:
+    found = study(Made(counts=(240, 60, 900), skill={"frozen": 0.9, "finetuned": 0.7}))
+    same = found.difference("frozen", "frozen", "all")
+    assert same.value == 0
+    assert not same.clear
+    forth = found.difference("frozen", "finetuned", "all")
+    back = found.difference("finetuned", "frozen", "all")
+    assert forth.clear
+    assert 0 < forth.low < forth.value < forth.high
+    assert (back.value, back.low) == pytest.approx((-forth.value, -forth.high))
+    rows = found.row("frozen", "all"), found.row("finetuned", "all")
+    assert forth.value == pytest.approx(rows[0]["test_accuracy"] - rows[1]["test_accuracy"])
+
+
+def test_the_interval_holds_at_its_level(study: Maker) -> None:
+    """Two equally good models: about one interval in twenty may leave zero out, not more."""
+    found = study(Made(seeds=(0, 1, 2), labels=("all",), counts=(60, 60, 300)))
+    clear = 0
+    targets = found.prepared.targets("test")
+    for trial in range(60):
+        generator = np.random.default_rng(trial)
+        for run in found.params.runs:
+            right = generator.random(len(targets)) < 0.8
+            answers = np.where(right, targets, (targets + 1) % 3)
+            np.save(run.under(found.evaluation) / "test.npy", np.eye(3, dtype=np.float32)[answers])
+        clear += found.difference("frozen", "finetuned", "all").clear
+    assert clear <= 6
+
+
+def test_a_missing_file_is_named(study: Maker) -> None:
+    study(SMALL)
+    Path("models/frozen/10-1/history.csv").unlink()
+    with pytest.raises(UserError, match=r"models/frozen/10-1/history\.csv is missing: run `dvc"):
+        report.main()
+
+
+def test_files_of_a_classification_study(study: Maker) -> None:
+    found = study(SMALL)
+    line = report.main()
+    assert "reports/index.html" in line
+    assert found.winner in line
+
+    metrics = json.loads(Path("reports/metrics.json").read_text())
+    assert list(metrics) == ["winner", "simple_cnn", "resnet20", "frozen", "finetuned"]
+    keys = {"val_accuracy", "test_accuracy", "test_accuracy_std", "test_loss"}
+    assert set(metrics["frozen"]["10"]) == keys
+    costs = json.loads(Path("reports/costs.json").read_text())
+    assert costs["frozen"]["all"]["parameters"] == 272_000
+
+    table = pd.read_csv("reports/comparison.csv", dtype={"labels": str})
+    assert len(table) == 8
+    for name in ("test_f1", "test_f1_std", "gap", "trainable_parameters", "seconds", "seeds"):
+        assert table[name].notna().all(), name
+    curves = pd.read_csv("reports/plots/curves.csv")
+    assert list(curves) == ["epoch", "model", "labels", "train_loss", "val_loss", "val_score"]
+    assert len(curves) == 8 * SMALL.epochs
+    confusion = pd.read_csv("reports/plots/confusion.csv")
+    right = (confusion["actual"] == confusion["predicted"]).mean()
+    first = found.of(found.winner, "all")[0]
+    assert right == pytest.approx(first.metrics["test"]["accuracy"])
+
+
+def test_dvc_can_fill_the_template_of_the_curves(study: Maker) -> None:
+    study(SMALL)
+    report.main()
+    rows = pd.read_csv("reports/plots/curves.csv").astype(str).to_dict("records")
+    datapoints = [row | {"rev": rev} for rev in ("workspace", "main") for row in rows]
+    folder = Path(__file__).parent.parent / ".dvc" / "plots"
+    renderer = VegaRenderer(
+        datapoints, "curves", x="epoch", y="val_score", template="curves", template_dir=str(folder)
+    )
+    filled = renderer.get_filled_template()
+    assert "<DVC_METRIC" not in json.dumps(filled)
+    assert filled["spec"]["encoding"]["color"]["scale"]["domain"] == ["workspace", "main"]
+
+
+def test_curves_stop_where_the_first_seed_stopped(study: Maker) -> None:
+    study(SMALL)
+    path = Path("models/frozen/all-1/history.csv")
+    pd.read_csv(path).head(2).to_csv(path, index=False)
+    report.main()
+    curves = pd.read_csv("reports/plots/curves.csv").query("model == 'frozen' and labels == 'all'")
+    assert curves["epoch"].tolist() == [1, 2]
+
+
+def test_the_same_results_make_the_same_bytes(study: Maker) -> None:
+    study(SMALL)
+    report.main()
+    files = [path for path in Path("reports").rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    for path in files:
+        if "training" not in path.parts and "evaluation" not in path.parts:
+            path.unlink()
+    report.main()
+    assert {path: path.read_bytes() for path in files} == before
+    assert Path("reports/figures/comparison.svg") in before
+
+
+def test_metrics_hold_nothing_that_varies(study: Maker) -> None:
+    study(SMALL)
+    report.main()
+    before = Path("reports/metrics.json").read_bytes()
+    for path in Path("reports/training").rglob("cost.json"):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"seconds": content["seconds"] * 1.1}))
+    report.main()
+    assert Path("reports/metrics.json").read_bytes() == before
+
+
+def test_figures_of_an_earlier_study_are_gone(study: Maker) -> None:
+    study(SMALL)
+    old = Path("reports/figures/curves-999.svg")
+    old.parent.mkdir()
+    old.write_text("old")
+    report.main()
+    assert not old.exists()
+
+
+def test_the_page_makes_no_request_and_names_its_figures(study: Maker) -> None:
+    study(SMALL)
+    report.main()
+    parsed = page()
+    assert parsed.addresses
+    assert all(address.startswith(("#", "data:image/png")) for address in parsed.addresses)
+    assert not {"link", "iframe", "object", "embed", "base"} & set(parsed.tags)
+    css = Path("reports/index.html").read_text(encoding="utf-8")
+    assert "@import" not in css
+    assert set(re.findall(r"url\((.)", css)) <= {"#"}
+    assert not parsed.unnamed
+    anchors = {address[1:] for address in parsed.addresses if address.startswith("#")}
+    assert set(parsed.ids) >= {name for name in anchors if name in ("compare", "data", "how")}
+    assert len(parsed.ids) == len(set(parsed.ids))
+
+
+def test_the_page_gives_the_verdict_first(study: Maker) -> None:
+    found = study(Made(counts=(240, 90, 900)))
+    report.main()
+    text = page().text
+    row = found.row(found.winner, "all")
+    assert found.winner in text[:400]
+    assert f"{100 * row['test_accuracy']:.1f}" in text[:900]
+    assert "95" in text[:900]
+    assert "validation split stays whole" in text
+    assert "AMD EPYC, 2 cores" in text
+
+
+def test_one_seed_says_so(study: Maker) -> None:
+    study(Made(seeds=(0,)))
+    report.main()
+    assert "One seed: no spread; do not read small differences." in page().text
+    metrics = json.loads(Path("reports/metrics.json").read_text())
+    assert "test_accuracy_std" not in metrics["frozen"]["all"]
+
+
+def test_equal_models_are_too_close_to_call(study: Maker) -> None:
+    study(Made(skill=dict.fromkeys(("simple_cnn", "resnet20", "frozen", "finetuned"), 0.8)))
+    report.main()
+    assert "Too close to call" in page().text
+
+
+def test_different_machines_are_not_compared_in_silence(study: Maker) -> None:
+    study(SMALL)
+    path = Path("reports/training/frozen/all-0/cost.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "NVIDIA H200"}))
+    report.main()
+    assert "Do not compare their times" in page().text
+
+
+def test_a_regression_page_speaks_of_numbers_only(study: Maker) -> None:
+    study(REGRESSION)
+    report.main()
+    text = page().text
+    assert not re.findall(r"class|accura|confus|precision|recall|label|%\spoints", text, re.I)
+    assert "mean error" in text
+    assert "years" in text
+    metrics = json.loads(Path("reports/metrics.json").read_text())
+    assert set(metrics["frozen"]["all"]) == {
+        "val_mae",
+        "test_mae",
+        "test_mae_std",
+        "test_rmse",
+        "test_r2",
+    }
+    assert list(pd.read_csv("reports/plots/predictions.csv")) == ["actual", "predicted"]
+    assert not Path("reports/plots/confusion.csv").exists()
+
+
+def test_a_model_that_learned_nothing_is_called_so(study: Maker) -> None:
+    study(Made(classes=(), labels=("all",), scratch=("a",), transfer=(), skill={"a": -3.0}))
+    report.main()
+    assert "always predicting the training mean" in page().text
+
+
+def test_names_from_users_data_are_only_text(study: Maker) -> None:
+    study(Made(classes=(HOSTILE, "</style>", "{{ 7 * 7 }}"), scratch=("a<b>&",)))
+    report.main()
+    parsed = page()
+    assert parsed.tags.count("script") == 1
+    assert HOSTILE in parsed.text
+    assert "{{ 7 * 7 }}" in parsed.text
+    assert "a<b>&" in parsed.text
+    assert "b" not in parsed.tags
+    assert "</style>" in parsed.text
+    for path in Path("reports/figures").glob("*.svg"):
+        assert "<script" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(Made(scratch=("only",), transfer=(), seeds=(0,)), id="one model"),
+        pytest.param(Made(transfer=()), id="scratch only"),
+        pytest.param(Made(scratch=(), labels=(5,)), id="transfer only, few labels only"),
+        pytest.param(Made(epochs=0), id="no epochs"),
+        pytest.param(Made(classes=(), labels=("all",), epochs=0), id="regression, no epochs"),
+        pytest.param(Made(epochs=1, classes=("no", "yes"), labels=("all",)), id="one epoch"),
+        pytest.param(Made(skill=dict.fromkeys(("simple_cnn", "frozen"), 1.0)), id="no mistakes"),
+        pytest.param(
+            Made(classes=tuple(f"class {i}" for i in range(100)), counts=(300, 200, 400)),
+            id="100 classes",
+        ),
+        pytest.param(
+            Made(
+                scratch=tuple(f"network_with_a_very_long_name_number_{i}" for i in range(15)),
+                transfer=tuple(f"transfer_{i}" for i in range(15)),
+                seeds=(0,),
+                labels=("all",),
+                side=80,
+                channels=3,
+            ),
+            id="30 models",
+        ),
+    ],
+)
+def test_odd_studies_have_a_whole_page(study: Maker, made: Made) -> None:
+    found = study(made)
+    report.main()
+    text = page().text
+    assert all(name in text for name in found.kinds)
+    assert not re.search(r"\b(nan|inf|None)\b", text)
+    assert "All numbers and figures come from saved predictions" in text

@@ -1,0 +1,110 @@
+"""What the predictions are worth: pure functions from predictions and targets to numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, softmax
+from sklearn.metrics import (
+    confusion_matrix,
+    mean_absolute_error,
+    precision_recall_fscore_support,
+    r2_score,
+    root_mean_squared_error,
+)
+
+from vision.errors import UserError
+
+Floats = NDArray[np.floating[Any]]
+Indices = NDArray[np.int64]
+
+
+def classification(logits: Floats, targets: Indices, classes: Sequence[str]) -> dict[str, Any]:
+    """Measure class predictions.
+
+    Args:
+        logits: scores before the softmax, [N, K].
+        targets: class indices, [N].
+        classes: the K class names.
+
+    Returns:
+        accuracy; loss (mean negative log likelihood, nats); precision, recall and f1 (macro, over
+        the classes that occur in the targets; 0 where a class was never predicted); per_class
+        (lists of K: precision, recall, f1, support); confusion [K][K], a row a true class.
+
+    Raises:
+        UserError: a logit is not finite.
+    """
+    _require_finite(logits)
+    labels = np.arange(len(classes))
+    exact = logits.astype(np.float64)
+    predicted = exact.argmax(axis=1)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        targets, predicted, labels=labels, zero_division=0
+    )
+    present = support > 0
+    loss = logsumexp(exact, axis=1) - exact[np.arange(len(targets)), targets]
+    return {
+        "accuracy": float(np.mean(predicted == targets)),
+        "loss": float(np.mean(loss)),
+        "precision": float(np.mean(precision[present])),
+        "recall": float(np.mean(recall[present])),
+        "f1": float(np.mean(f1[present])),
+        "per_class": {
+            "precision": precision.tolist(),
+            "recall": recall.tolist(),
+            "f1": f1.tolist(),
+            "support": support.tolist(),
+        },
+        "confusion": confusion_matrix(targets, predicted, labels=labels).tolist(),
+    }
+
+
+def regression(predictions: Floats, targets: Floats, training_mean: float) -> dict[str, float]:
+    """Measure predicted numbers, beside always predicting the training split's mean.
+
+    Args:
+        predictions: in the target's unit, [N] or [N, 1].
+        targets: [N].
+        training_mean: mean target of the training split.
+
+    Returns:
+        mae, rmse, r2, baseline_mae, baseline_rmse.
+
+    Raises:
+        UserError: a prediction is not finite.
+    """
+    _require_finite(predictions)
+    predicted = predictions.astype(np.float64).ravel()
+    exact = targets.astype(np.float64)
+    baseline = np.full_like(exact, training_mean)
+    return {
+        "mae": float(mean_absolute_error(exact, predicted)),
+        "rmse": float(root_mean_squared_error(exact, predicted)),
+        "r2": float(r2_score(exact, predicted)),
+        "baseline_mae": float(mean_absolute_error(exact, baseline)),
+        "baseline_rmse": float(root_mean_squared_error(exact, baseline)),
+    }
+
+
+def confident_mistakes(logits: Floats, targets: Indices, count: int) -> tuple[Indices, Floats]:
+    """The wrongly classified images of which the model was surest, surest first.
+
+    Returns:
+        Their indices and the probability given to the wrong class, at most `count` of each.
+    """
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    sure = probabilities.max(axis=1)
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != targets)
+    chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:count]
+    return chosen, sure[chosen]
+
+
+def _require_finite(predictions: Floats) -> None:
+    broken = int(np.sum(~np.isfinite(predictions).reshape(len(predictions), -1).all(axis=1)))
+    if broken:
+        raise UserError(
+            f"{broken} of {len(predictions)} predictions are not finite numbers: "
+            "the training diverged; lower the model's learning rate"
+        )

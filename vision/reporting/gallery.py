@@ -1,0 +1,184 @@
+"""Every figure of a study, with the words around it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from vision.evaluation.results import ACCURACY, Study
+from vision.reporting import figures, matrices, pictures, spread
+from vision.reporting.words import duration, labels_name, words
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart or a sheet of images, with what it says to those who see it or cannot see it."""
+
+    name: str
+    svg: str
+    title: str
+    caption: str
+    alt: str
+
+    @property
+    def inline(self) -> Markup:
+        """The SVG for use inside the page: labelled, and without a style of its own."""
+        before, _, rest = self.svg.partition("<style>")
+        _, _, after = rest.partition("</style>")
+        label = f'<svg role="img" aria-label="{escape(self.alt)}" '
+        return Markup((before + after).replace("<svg ", label, 1))
+
+
+def draw(study: Study) -> dict[str, Figure]:
+    """Every figure by name, in the order of the page."""
+    return {figure.name: figure for figure in _all(study)}
+
+
+def _all(study: Study) -> Iterator[Figure]:
+    yield _comparison(study)
+    if (study.summary["seconds"] > 0).any():
+        yield _cost(study)
+    for labels in study.labels:
+        yield from _curves(study, labels)
+    if len(study.labels) > 1:
+        yield _labels(study)
+    yield from _confusions(study) if study.score is ACCURACY else _predicted(study)
+    yield from _mistakes(study)
+    yield _distribution(study)
+    yield _samples(study)
+
+
+def _comparison(study: Study) -> Figure:
+    say, key = words(study), f"test_{study.score.key}"
+    order = study.ranking(study.labels[0])
+    results = [f"{name} {say.value(study.row(name, study.labels[0])[key])}" for name in order]
+    seeds = (
+        "Thin strokes are single seeds; the bar is one standard deviation each way."
+        if len(study.params.seeds) > 1
+        else "One seed."
+    )
+    return Figure(
+        "comparison",
+        figures.comparison(study),
+        f"Test {say.name} of each model",
+        f"Hollow marks: from scratch. Filled marks: transfer. {seeds} "
+        "Models stand in the order of their validation result.",
+        f"Test {say.name} of each model: {', '.join(results)}.",
+    )
+
+
+def _cost(study: Study) -> Figure:
+    times = [f"{x} {duration(study.row(x, study.labels[0])['seconds'])}" for x in study.kinds]
+    side = "Up" if study.score.higher_is_better else "Down"
+    return Figure(
+        "cost",
+        figures.cost(study),
+        "What a better result costs",
+        f"{side} and to the left is better. Nothing beats those on the dashed line on both counts.",
+        f"Test {words(study).name} against training time: {', '.join(times)}.",
+    )
+
+
+def _curves(study: Study, labels: str) -> Iterator[Figure]:
+    among = f", {labels_name(labels)}" if len(study.labels) > 1 else ""
+    seeds = (
+        "Bold lines are means over seeds, as far as all seeds ran. "
+        if len(study.params.seeds) > 1
+        else ""
+    )
+    caption = (
+        f"Solid: validation. Dashed: training, on the images as augmented. {seeds}"
+        "A dotted upright line is the start of a new phase."
+    )
+    charts = (
+        ("curves", figures.curves, words(study).name.capitalize()),
+        ("losses", figures.losses, "Loss"),
+    )
+    for name, chart, what in charts:
+        alt = f"{what} of each model by epoch, on training and validation images{among}."
+        title = f"{what} by epoch{among}"
+        yield Figure(f"{name}-{labels}", chart(study, labels), title, caption, alt)
+
+
+def _labels(study: Study) -> Figure:
+    title = f"Test {words(study).name} by number of labels"
+    return Figure(
+        "labels",
+        figures.low_data(study),
+        title,
+        "Each line is a model; bars are one standard deviation over seeds.",
+        f"{title}: each model at {', '.join(map(labels_name, study.labels))}.",
+    )
+
+
+def _confusions(study: Study) -> Iterator[Figure]:
+    """Of the winner, and beside it of the model that it is compared with."""
+    many = len(study.prepared.manifest.classes) > matrices.NAMED
+    numbers = " The numbers at the sides are those of the table of classes." if many else ""
+    for role, model in (("winner", study.winner), ("rival", study.rival)):
+        if model is not None:
+            yield Figure(
+                f"confusion-{role}",
+                matrices.confusion(study, model),
+                f"Confusion matrix: {model}",
+                "Rows are true classes, in per cent of their test images. "
+                f"Blue is right, red is wrong.{numbers}",
+                f"Confusion matrix of {model}, by true and predicted class.",
+            )
+
+
+def _predicted(study: Study) -> Iterator[Figure]:
+    yield Figure(
+        "predicted",
+        figures.predicted_against_true(study, study.winner),
+        f"Predicted against true value: {study.winner}",
+        "On the dashed line a prediction is exact. "
+        f"First seed, at most {figures.DOTS:,} test images.",
+        f"Predictions of {study.winner} against true values on the test images.",
+    )
+
+
+def _mistakes(study: Study) -> Iterator[Figure]:
+    sheet = pictures.mistakes(study, study.winner)
+    if sheet:
+        title = "Worst mistakes" if study.score is ACCURACY else "Largest errors"
+        what = (
+            "The wrong answers of which it was surest: the true class → its answer, and the "
+            "probability p that it gave."
+            if study.score is ACCURACY
+            else "The true value → the prediction."
+        )
+        yield Figure(
+            "mistakes",
+            sheet,
+            f"{title}: {study.winner}",
+            f"{what} Test images, first seed.",
+            f"The test images on which {study.winner} was most wrong.",
+        )
+
+
+def _distribution(study: Study) -> Figure:
+    classes = study.score is ACCURACY
+    title = "Balance of the classes" if classes else "Spread of the target"
+    return Figure(
+        "distribution",
+        spread.classes(study) if classes else spread.numbers(study),
+        title,
+        "As a share of each split's images.",
+        f"{title} in the training, validation and test split.",
+    )
+
+
+def _samples(study: Study) -> Figure:
+    what = (
+        "the first of each class"
+        if study.score is ACCURACY
+        else "from the smallest to the largest target"
+    )
+    return Figure(
+        "samples",
+        pictures.samples(study),
+        "Sample images",
+        f"From the training split, {what}.",
+        f"Sample training images, {what}.",
+    )

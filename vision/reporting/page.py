@@ -1,0 +1,69 @@
+"""The page that people decide by: one file, without requests, on any screen and on paper."""
+
+from pathlib import Path
+
+import jinja2
+import yaml
+
+from vision.evaluation.results import ACCURACY, Study
+from vision.reporting import listings
+from vision.reporting.gallery import Figure
+from vision.reporting.verdict import verdict
+from vision.reporting.words import count, labels_name, plural, words
+
+FOLDED = 20
+"""The table of classes is folded away above this many."""
+
+
+def render(study: Study, figures: dict[str, Figure]) -> str:
+    """The whole page as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    classes = study.score is ACCURACY
+    return environment.get_template("page.html.jinja").render(
+        study=study,
+        classes=classes,
+        verdict=verdict(study),
+        figures=figures,
+        comparison=listings.comparison(study),
+        settings=listings.settings(study) if len(study.labels) > 1 else None,
+        confused=listings.confused(study) if classes else None,
+        per_class=listings.per_class(study) if classes else None,
+        folded=FOLDED,
+        splits=listings.splits(study),
+        manifest=study.prepared.manifest,
+        machines=_machines(study),
+        params=yaml.safe_dump(
+            study.params.model_dump(exclude_unset=True), sort_keys=False, allow_unicode=True
+        ),
+        labels_name=labels_name,
+        plural=plural,
+        count=count,
+        several=len(study.labels) > 1,
+        baseline=None if classes else _baseline(study),
+    )
+
+
+def _machines(study: Study) -> list[tuple[str, str, str]]:
+    """Each combination of hardware, torch version and number format in use, and by which models."""
+    users: dict[tuple[str, str, str], dict[str, None]] = {}
+    for result in study.results:
+        cost = result.cost
+        machine = (str(cost["device"]), str(cost["torch"]), str(cost["precision"]))
+        users.setdefault(machine, {})[result.run.model] = None
+    alone = len(users) == 1
+    return [
+        (device, torch, precision if alone else f"{precision} ({', '.join(models)})")
+        for (device, torch, precision), models in users.items()
+    ]
+
+
+def _baseline(study: Study) -> str:
+    """The error of always predicting the training mean."""
+    row = study.row(study.winner, study.labels[0])
+    return words(study).value(row["test_baseline_mae"])

@@ -1,0 +1,89 @@
+"""The numbers of a study as files: for `dvc metrics`, for `dvc plots`, and for other programs."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vision.evaluation.results import ACCURACY, Study
+
+CURVES = ["epoch", "model", "labels", "train_loss", "val_loss", "val_score"]
+MEASURES = {
+    "accuracy": ["accuracy", "loss", "precision", "recall", "f1"],
+    "mae": ["mae", "rmse", "r2"],
+}
+COSTS = ["parameters", "trainable_parameters", "epochs", "seconds", "inference_images_per_second"]
+
+
+def metrics(study: Study) -> dict[str, Any]:
+    """The winner, then a few numbers by model and labels setting; the same from run to run."""
+    keys = (
+        ["val_accuracy", "test_accuracy", "test_accuracy_std", "test_loss"]
+        if study.score is ACCURACY
+        else ["val_mae", "test_mae", "test_mae_std", "test_rmse", "test_r2"]
+    )
+    return {"winner": study.winner, **_nested(study, keys)}
+
+
+def costs(study: Study) -> dict[str, Any]:
+    """Time and size by model and labels setting. Times vary from run to run."""
+    return _nested(study, ["seconds", "inference_images_per_second", "parameters"])
+
+
+def comparison(study: Study) -> pd.DataFrame:
+    """One row a model and labels setting: every measure and cost, mean and spread over seeds."""
+    measures = MEASURES[study.score.key]
+    means = [f"{split}_{name}" for split in ("test", "val") for name in measures] + ["gap"]
+    spread = [name for mean in means for name in (mean, f"{mean}_std")]
+    return study.summary[["kind", "seeds", *spread, *COSTS]].reset_index()
+
+
+def history(study: Study, model: str, labels: str) -> pd.DataFrame:
+    """Losses and scores by epoch, mean over seeds, for as long as every seed trained."""
+    histories = [result.history for result in study.of(model, labels)]
+    groups = pd.concat(histories).groupby("epoch")
+    complete = groups.size() == len(histories)
+    numbers = groups[["train_loss", "train_score", "val_loss", "val_score"]].mean()
+    return numbers[complete].reset_index()
+
+
+def curves(study: Study) -> pd.DataFrame:
+    """`history` of every model and labels setting, one below the other."""
+    frames = [
+        history(study, model, labels).assign(model=model, labels=labels)
+        for model in study.kinds
+        for labels in study.labels
+    ]
+    return pd.concat(frames)[CURVES].round(6)
+
+
+def predictions(study: Study) -> pd.DataFrame:
+    """What the winner's first seed said of each test image: actual, predicted (names or values)."""
+    targets = study.prepared.targets("test")
+    outputs = study.predictions(study.of(study.winner, study.labels[0])[0].run, "test")
+    if study.score is ACCURACY:
+        classes = np.array(study.prepared.manifest.classes, dtype=object)
+        return pd.DataFrame(
+            {"actual": classes[targets], "predicted": classes[outputs.argmax(axis=1)]}
+        )
+    return pd.DataFrame({"actual": targets, "predicted": outputs.ravel()}).round(6)
+
+
+def _nested(study: Study, keys: list[str]) -> dict[str, Any]:
+    """The summary's columns as model → labels → key → number, without what is missing."""
+    found: dict[str, Any] = {}
+    for model, labels in study.summary.index:
+        row = study.row(model, labels)
+        found.setdefault(model, {})[labels] = {
+            key: _rounded(key, row[key]) for key in keys if pd.notna(row[key])
+        }
+    return found
+
+
+def _rounded(key: str, value: float) -> float | int:
+    """Four decimals for shares and losses, four significant digits for other measured numbers."""
+    if key == "parameters":
+        return int(value)
+    if "accuracy" in key or "loss" in key or "r2" in key:
+        return round(float(value), 4)
+    return float(f"{value:.4g}")
