@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from stages import entry
 from vision import fit, params, runtime, saved, task
+from vision.errors import UserError
 from vision.evaluation import metrics
 from vision.params import Run, Runtime
 from vision.prepared import SPLITS, Prepared
@@ -40,7 +41,11 @@ def _evaluate(run: Run, prepared: Prepared, wanted: Runtime, folder: Path) -> No
         images = examples(prepared, split, description.input, compute, chosen)
         outputs = learned.in_unit(fit.predict(network, images, compute)).cpu().numpy()
         targets = prepared.targets(split)
-        found[split] = _metrics(outputs, targets if chosen is None else targets[chosen], prepared)
+        targets = targets if chosen is None else targets[chosen]
+        try:
+            found[split] = _metrics(outputs, targets, prepared)
+        except UserError as error:
+            raise UserError(f"{run}: {error}") from None
         if split != "train":
             np.save(folder / f"{split}.npy", outputs)
     (folder / "metrics.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -3,5 +3,10 @@
 from stages import entry, training
 from vision.params import Scratch
 
+
+def main() -> str:
+    return training.train_run(Scratch)
+
+
 if __name__ == "__main__":
-    entry.run(lambda: training.main(Scratch))
+    entry.run(main)

@@ -3,5 +3,10 @@
 from stages import entry, training
 from vision.params import Transfer
 
+
+def main() -> str:
+    return training.train_run(Transfer)
+
+
 if __name__ == "__main__":
-    entry.run(lambda: training.main(Transfer))
+    entry.run(main)

@@ -20,7 +20,7 @@ from vision.prepared import Prepared
 from vision.train import Trained, train
 
 
-def main(kind: type[Scratch] | type[Transfer]) -> str:
+def train_run(kind: type[Scratch] | type[Transfer]) -> str:
     """Train the run that the command line names (model, labels, seed), whose model is of this kind;
     write `models/…` (the same from run to run) and `reports/training/…` (what varies)."""
     study = params.load()
@@ -62,7 +62,9 @@ class Progress:
             self.seconds + seconds,
             row.epoch,
         )
-        self.bar.set_postfix_str(f"epoch {row.epoch}, validation {row.val_score:.4g}")
+        self.bar.set_postfix_str(
+            f"epoch {row.epoch}, validation {row.val_score:.4g}", refresh=False
+        )
         for name in ("lr", "train_loss", "train_score", "val_loss", "val_score"):
             self.live.log_metric(name, getattr(row, name))
         self.live.next_step()

@@ -21,12 +21,24 @@ def brightness(root: Path, samples: int = 120, size: int = 12) -> Prepared:
     return _packed(root, samples, size, 3, None)
 
 
-def _packed(root: Path, samples: int, size: int, channels: int, name: Any) -> Prepared:
+def noise(root: Path, samples: int = 120, size: int = 12) -> Prepared:
+    """Two classes of which nothing can be learned: noise of the same kind."""
+    return _packed(root, samples, size, 3, lambda odd: "odd" if odd else "even", (50.0, 50.0))
+
+
+def _packed(
+    root: Path,
+    samples: int,
+    size: int,
+    channels: int,
+    name: Any,
+    levels: tuple[float, float] = (30.0, 70.0),
+) -> Prepared:
     random = np.random.default_rng(0)
     task: Literal["classification", "regression"] = "classification" if name else "regression"
     records = []
     for i in range(samples):
-        level = float(random.uniform(20, 80)) if name is None else (70.0 if i % 2 else 30.0)
+        level = float(random.uniform(20, 80)) if name is None else levels[i % 2]
         shape = (size, size, channels) if channels == 3 else (size, size)
         pixels = np.clip(random.normal(level * 2.55, 20, shape), 0, 255).astype(np.uint8)
         target = level if name is None else name(i % 2)
