@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,11 @@ def load(params: Transfer, data: Manifest) -> Backbone:
         UserError: there is no such backbone, or its weights cannot be had or do not fit.
     """
     size = (params.image_size or data.height, params.image_size or data.width)
-    if params.backbone.startswith("timm/"):
-        return _from_timm(params, *size)
-    return _from_project(params, *size)
+    build = _from_timm if params.backbone.startswith("timm/") else _from_project
+    found = build(params, *size)
+    if data.channels > found.input.channels:
+        raise UserError(f"backbone {params.backbone} takes grey images: set data.channels: 1")
+    return found
 
 
 def _from_project(params: Transfer, height: int, width: int) -> Backbone:
@@ -63,12 +66,17 @@ def _from_timm(params: Transfer, height: int, width: int) -> Backbone:
 
     name = params.backbone.removeprefix("timm/")
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('.')[0]}*")[:3]
+        near = get_close_matches(name.split(".")[0], timm.list_models())
         hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() lists them"
         raise UserError(f"backbone {params.backbone}: timm has no such network; {hint}")
     architecture = Architecture(params.backbone, params.args)
     blank = Input(3, height, width, [0.5] * 3, [0.5] * 3)
-    body = build_body(architecture, blank)
+    try:
+        body = build_body(architecture, blank)
+    except Exception as error:  # an unknown tag, or arguments that the network does not take
+        raise UserError(
+            f"backbone {params.backbone} cannot be built with args {params.args}: {error}"
+        ) from error
     config = timm.data.resolve_model_data_config(body)
     expects = replace(
         blank,
@@ -78,31 +86,32 @@ def _from_timm(params: Transfer, height: int, width: int) -> Backbone:
     )
     weights = None
     if params.weights == "pretrained":
-        weights = _load_hub(body, name)
+        weights = _load_hub(body, name, params.args)
     elif params.weights is not None:
         weights = _load_file(body, Path(params.weights))
     return Backbone(body, architecture, expects, weights)
 
 
-def _load_hub(body: nn.Module, name: str) -> dict[str, str]:
-    from timm.models import load_pretrained
+def _load_hub(body: nn.Module, name: str, args: dict[str, Any]) -> dict[str, str]:
+    import timm  # takes seconds, and only some backbones need it
 
     config: dict[str, Any] = vars(body)["pretrained_cfg"]
     source = str(config.get("hf_hub_id") or config.get("url") or "")
     try:
-        load_pretrained(body, num_classes=0)
+        # with its classifier, because only then does timm refuse weights that lack something
+        state = timm.create_model(name, pretrained=True, **args).state_dict()
     except Exception as error:  # whatever the hub's client raises: no network, no such file, ...
         raise UserError(
             f"weights of timm/{name} cannot be had from {source or 'the hub'}: "
             f"{type(error).__name__}. Give a local file (weights: path/to/model.safetensors), or "
             "train from random weights on purpose (weights: null)"
         ) from error
+    _put(body, state, f"of timm/{name}")
     return {"from": source, "sha256": _digest_state(body.state_dict())}
 
 
 def _load_file(body: nn.Module, file: Path, prefix: str = "") -> dict[str, str]:
-    """Load weights without unpickling code. Entries of the file that the body lacks (its old
-    classifier) are left out; a body's entry that the file lacks is an error."""
+    """Load weights without unpickling code."""
     try:
         state = _read(file)
     except FileNotFoundError:
@@ -115,17 +124,23 @@ def _load_file(body: nn.Module, file: Path, prefix: str = "") -> dict[str, str]:
             f"weights {file} cannot be read as plain tensors ({type(error).__name__}); "
             "save them again as .safetensors"
         ) from error
-    own = body.state_dict()
     state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    own = {k: v for k, v in own.items() if not k.endswith("num_batches_tracked")}
+    _put(body, state, str(file))
+    return {"from": file.name, "sha256": sha256(file)}
+
+
+def _put(body: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Give a body its weights. Entries of `state` that the body lacks (the old classifier) are left
+    out; an entry of the body that `state` lacks is an error."""
+    own = {k: v for k, v in body.state_dict().items() if not k.endswith("num_batches_tracked")}
     unfit = [k for k, v in own.items() if k not in state or state[k].shape != v.shape]
     if unfit:
         raise UserError(
-            f"weights {file} do not fit the backbone: {len(unfit)} of {len(own)} entries are "
-            f"missing or have another shape, the first {unfit[0]}"
+            f"weights {source} do not fit the backbone: {len(unfit)} of {len(own)} entries are "
+            f"missing or have another shape, the first {unfit[0]}. Give weights of this very "
+            "network; one with dense layers wants the image_size that it was trained at"
         )
     body.load_state_dict({k: state[k] for k in own}, strict=False)  # but for the batch counters
-    return {"from": file.name, "sha256": sha256(file)}
 
 
 def _read(file: Path) -> dict[str, Tensor]:
@@ -153,11 +168,10 @@ def layers(body: nn.Module) -> list[list[str]]:
 
         groups = group_parameters(body, matcher(coarse=False))
         return [groups[key] for key in sorted(groups)]
-    named = [
-        [f"{child}.{name}" for name, _ in module.named_parameters()]
-        for child, module in body.named_children()
-    ]
-    return [names for names in named if names]
+    named: dict[str, list[str]] = {}
+    for name, _ in body.named_parameters():
+        named.setdefault(name.split(".")[0], []).append(name)
+    return list(named.values())
 
 
 def train_last(body: nn.Module, share: float, batchnorm: str = "trained") -> None:
@@ -167,7 +181,7 @@ def train_last(body: nn.Module, share: float, batchnorm: str = "trained") -> Non
     of the body as it was pretrained.
     """
     groups = layers(body)
-    trained = math.ceil(round(share * len(groups), 6))  # 0.2 * 15 is a little over 3
+    trained = math.ceil(round(share * len(groups), 6))  # 0.28 * 25 is a little over 7
     names = {name for group in groups[len(groups) - trained :] for name in group}
     for name, parameter in body.named_parameters():
         parameter.requires_grad_(name in names)

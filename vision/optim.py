@@ -63,11 +63,12 @@ def schedule(optimizer: Optimizer, recipe: params.Recipe, steps_per_epoch: int) 
         case params.Cosine():
             return Schedule(CosineAnnealingLR(optimizer, steps), by_step=True)
         case params.OneCycle():
+            total = steps + 1  # the last step is taken and then followed by one more call
             cycle = OneCycleLR(
                 optimizer,
                 max_lr=recipe.optimizer.lr,
-                total_steps=steps + 1,  # the last step is taken and then followed by one more call
-                pct_start=choice.warmup,
+                total_steps=total,
+                pct_start=max(choice.warmup, 2 / total),  # torch divides by the steps of the rise
                 anneal_strategy="linear",
                 cycle_momentum=False,
             )

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from vision import backbone, fit, task
+from vision.errors import UserError
 from vision.examples import NONE, Examples, Features, Images, load_images
 from vision.fit import Row, Watcher
 from vision.network import Architecture, Input, Network, build_body, count_parameters
@@ -38,10 +39,17 @@ def train(
     on the validation split.
 
     Raises:
-        UserError: weights cannot be had, the device is missing, or the loss is not finite.
+        UserError: weights cannot be had, the device is missing, a crop is wider than the images, or
+            the loss is not finite.
     """
     manifest = prepared.manifest
     learned = task.of(manifest)
+    crop = max(recipe.augment.crop for recipe in phases(model).values())
+    if crop >= min(manifest.height, manifest.width):
+        raise UserError(
+            f"augment.crop: {crop} cannot be mirrored at the border of images of "
+            f"{manifest.width}x{manifest.height}; make it smaller"
+        )
     torch.manual_seed(seed)
     network, described = _build(model, manifest, learned.outputs)
     compute = choose(runtime, network)
@@ -102,7 +110,13 @@ def _build(
     """The network before training, and what its description says of where it comes from."""
     if isinstance(model, Transfer):
         found = backbone.load(model, manifest)
-        network = Network(found.body, found.input, outputs, model.dropout)
+        try:
+            network = Network(found.body, found.input, outputs, model.dropout)
+        except Exception as error:  # networks refuse a size in ways of their own
+            raise UserError(
+                f"backbone {model.backbone} cannot take {found.input.width}x{found.input.height} "
+                f"pixels ({error}): set image_size to a size that it takes"
+            ) from error
         return network, {
             "kind": "transfer",
             "backbone": model.backbone,
