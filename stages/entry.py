@@ -3,7 +3,10 @@
 import sys
 from collections.abc import Callable
 
-from vision.errors import UserError
+from vision.errors import Stopped, UserError
+
+TERMINATED = 143
+"""What a shell reports of a process ended by SIGTERM."""
 
 
 def run(main: Callable[[], str]) -> None:
@@ -15,4 +18,7 @@ def run(main: Callable[[], str]) -> None:
         made = main()
     except UserError as error:
         sys.exit(f"error: {error}")
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(TERMINATED)
     print(made)

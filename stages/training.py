@@ -13,8 +13,9 @@ from dvclive import Live
 from tqdm import tqdm
 
 from vision import fit, params, runtime, saved
+from vision.checkpoint import Checkpoint, digest
 from vision.errors import UserError
-from vision.fit import Row
+from vision.fit import Length, Row
 from vision.params import Model, Run, Scratch, Transfer, phases
 from vision.prepared import Prepared
 from vision.train import Trained, train
@@ -29,21 +30,24 @@ def train_run(kind: type[Scratch] | type[Transfer]) -> str:
     subset = prepared.training_subset(run.labels, run.seed)
     report = run.under(Path("reports/training"))
     model = study.models[run.model]
-    expected = sum(recipe.epochs for recipe in phases(model).values()) * len(subset)
+    expected = sum(Length.of(r, len(subset)).images for r in phases(model).values())
+    checkpoint = Checkpoint(
+        digest(run, model.model_dump(), study.runtime.model_dump(), prepared.manifest.model_dump())
+    )
     with (
         Live(str(report), dvcyaml=False, save_dvc_exp=False) as live,
         _bar(expected, str(run)) as bar,
     ):
         progress = Progress(live, bar)
-        started = time.perf_counter()
-        trained = train(model, prepared, subset, run.seed, study.runtime, progress)
-        seconds = time.perf_counter() - started
+        with checkpoint.saving_on_signals():
+            trained = train(model, prepared, subset, run.seed, study.runtime, progress, checkpoint)
     folder = run.under(Path("models"))
     saved.save(folder, trained.network, trained.description)
     _write_history(folder / "history.csv", trained.rows)
-    cost = {"seconds": seconds, **progress.speed(), **_measure(trained)}
+    cost = {"seconds": trained.seconds, **progress.speed(), **_measure(trained)}
     (report / "cost.json").write_text(json.dumps(cost, indent=2) + "\n")
-    return f"{folder}: {_summary(trained)}, {seconds:.1f} s"
+    checkpoint.remove()
+    return f"{folder}: {_summary(trained)}, {trained.seconds:.1f} s"
 
 
 class Progress:

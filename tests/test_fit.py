@@ -20,7 +20,7 @@ from vision.fit import Row
 from vision.network import Input, Network, build_body
 from vision.params import SGD, Runtime, Scratch
 from vision.prepared import Prepared
-from vision.train import Trained, train
+from vision.train import PhaseKeeper, Trained, train
 
 CPU = Runtime(device="cpu", precision="fp32")
 ADAM = {"name": "adam", "lr": 0.002}
@@ -165,6 +165,7 @@ def test_the_order_of_the_images_depends_on_the_seed(classes: Prepared) -> None:
             seed=seed,
             first_epoch=first_epoch,
             watcher=Recorder(),
+            keeper=PhaseKeeper(None, start.network, None, "train", [], 0.0),
         )[0].train_loss
         for seed, first_epoch in ((0, 0), (1, 0), (0, 1))
     }
@@ -320,7 +321,7 @@ def test_label_smoothing_is_for_training_alone(classes: Prepared) -> None:
 
 
 def test_a_loss_that_is_no_number_names_the_epoch_and_the_rate(classes: Prepared) -> None:
-    with pytest.raises(UserError, match=r"epoch 1 \(train, learning rate 1e\+30\).*optimizer\.lr"):
+    with pytest.raises(UserError, match=r"epoch 1 \(train\).*rate 1e\+30.*optimizer\.lr"):
         run(classes, optimizer={"name": "sgd", "lr": 1e30})
 
 
@@ -388,3 +389,15 @@ def test_a_subset_is_all_that_training_sees(classes: Prepared) -> None:
     assert watcher.steps == [10]
     assert state(some) != state(everything)
     assert len(some.val) == len(everything.val) == classes.manifest.counts["val"]
+
+
+def test_few_labels_still_get_the_steps_they_need() -> None:
+    recipe = Scratch.model_validate(
+        {"net": "simple_cnn", "epochs": 4, "min_steps": 10, "batch_size": 8, "optimizer": ADAM}
+    )
+    assert fit.Length.of(recipe, 80) == fit.Length(epochs=4, steps=10, batch_size=8)
+    assert fit.Length.of(recipe, 24) == fit.Length(epochs=4, steps=3, batch_size=8)
+    assert fit.Length.of(recipe, 20) == fit.Length(epochs=5, steps=2, batch_size=8)
+    assert fit.Length.of(recipe, 5) == fit.Length(epochs=10, steps=1, batch_size=5)
+    nothing = recipe.model_copy(update={"epochs": 0})
+    assert fit.Length.of(nothing, 5).epochs == 0

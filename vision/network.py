@@ -46,6 +46,16 @@ class Architecture:
     """Further arguments of timm.create_model."""
 
 
+class Head(nn.Sequential):
+    """Layers that run in fp32 under autocast too: the eight bits of bf16 are too few for logits,
+    which tie, and for numbers to predict."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            outputs: Tensor = super().forward(features.float())
+        return outputs
+
+
 class Network(nn.Module):
     """`body` turns input into features [N, F], `head` turns features into outputs [N, K]."""
 
@@ -55,7 +65,7 @@ class Network(nn.Module):
         blank = torch.zeros(1, expects.channels, expects.height, expects.width)
         with torch.no_grad():
             features = body.eval()(blank).shape[1]
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, outputs))
+        self.head = Head(nn.Dropout(dropout), nn.Linear(features, outputs))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -50,11 +50,13 @@ class Schedule:
             self.scheduler.step()
 
 
-def schedule(optimizer: Optimizer, recipe: params.Recipe, steps_per_epoch: int) -> Schedule:
-    """The recipe's schedule over all its epochs."""
+def schedule(
+    optimizer: Optimizer, recipe: params.Recipe, epochs: int, steps_per_epoch: int
+) -> Schedule:
+    """The recipe's schedule over so many epochs."""
     choice = recipe.schedule
     # torch's one-cycle wants at least one step even where nothing is trained
-    steps = max(1, recipe.epochs * steps_per_epoch)
+    steps = max(1, epochs * steps_per_epoch)
     match choice:
         case params.Constant():
             return Schedule(ConstantLR(optimizer, factor=1.0), by_step=False)

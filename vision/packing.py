@@ -26,7 +26,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from vision.errors import UserError
-from vision.files import sha256
 from vision.params import Data
 from vision.prepared import SPLITS, Manifest, Split
 from vision.sources.record import Record
@@ -111,7 +110,7 @@ def pack(records: Iterable[Record], data: Data, root: Path) -> Manifest:
             split: np.bincount(values, minlength=len(classes)).tolist() if classes else []
             for split, values in targets.items()
         },
-        split_digest=sha256(root / "samples.csv"),
+        split_digest=_digest(root / "samples.csv", parts),
         duplicates_within={
             split: len(part) - len({sample.digest for sample in part})
             for split, part in parts.items()
@@ -396,6 +395,14 @@ def _targets(samples: list[_Sample], classes: list[str]) -> NDArray[np.int64] | 
         return np.array([sample.target for sample in samples], np.float32)
     index = {name: number for number, name in enumerate(classes)}
     return np.array([index[str(sample.target)] for sample in samples], np.int64)
+
+
+def _digest(table: Path, parts: dict[Split, list[_Sample]]) -> str:
+    digest = hashlib.sha256(table.read_bytes())
+    for part in parts.values():
+        for sample in part:
+            digest.update(sample.digest)
+    return digest.hexdigest()
 
 
 def _write_table(path: Path, parts: dict[Split, list[_Sample]]) -> None:

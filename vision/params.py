@@ -21,6 +21,7 @@ from pydantic import (
     PositiveInt,
     Tag,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -149,7 +150,8 @@ class OneCycle(Section):
 
 
 class Plateau(Section):
-    """Multiply the rate by `factor` after `patience` epochs without a better validation loss."""
+    """Multiply the rate by `factor` when the validation loss has not improved for more than
+    `patience` epochs."""
 
     name: Literal["reduce_on_plateau"]
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -164,6 +166,8 @@ class Recipe(Section):
     """One phase of training."""
 
     epochs: NonNegativeInt
+    min_steps: NonNegativeInt = 0
+    """Where labels are few, epochs are added until there are this many steps."""
     batch_size: PositiveInt = 128
     optimizer: Optimizer
     schedule: Schedule = Constant(name="constant")
@@ -208,6 +212,14 @@ class Transfer(Section):
     """Before the new head."""
     head: Recipe | None = None
     finetune: Finetune | None = None
+
+    @field_validator("args")
+    @classmethod
+    def _leaves_the_rest_to_us(cls, args: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted({"pretrained", "num_classes", "in_chans"} & set(args))
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: set by the pipeline; use weights for weights")
+        return args
 
     @model_validator(mode="after")
     def _has_a_phase(self) -> "Transfer":

@@ -43,7 +43,7 @@ class Manifest(BaseModel):
     class_counts: dict[Split, list[int]]
     """Images by class index; empty lists for regression."""
     split_digest: str
-    """sha256 over every image's split, name and target."""
+    """sha256 over every image's split, name, target and pixels."""
     duplicates_within: dict[Split, int]
     """Images whose very same pixels stand earlier in their own split."""
     duplicates_across: list[list[str]]

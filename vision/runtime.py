@@ -1,5 +1,6 @@
 """Device, precision and determinism."""
 
+import ctypes
 import os
 import platform
 import resource
@@ -60,10 +61,26 @@ def choose(runtime: Runtime, network: nn.Module) -> Compute:
     # read by cuBLAS when it starts: without it, its results may differ from run to run
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # deterministic mode fills new tensors with NaN to show errors; that costs 5 % of a step
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
+    if name == "cpu":
+        _keep_freed_memory()
     device = torch.device(name)
     fastest = _fastest_precision(device, network)
     return Compute(device, fastest if runtime.precision == "auto" else runtime.precision)
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc reuse large blocks in place of giving them back to the kernel, which hands out
+    zeroed pages anew at every step: MobileNetV1 at 96x96 trains twice as fast (143 and 272
+    images/s on two cores, batch 128, fp32), networks on 32x32 images as before."""
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    m_mmap_max, m_trim_threshold = -4, -1  # of malloc.h
+    libc.mallopt(m_mmap_max, 0)
+    libc.mallopt(m_trim_threshold, 2**31 - 1)
 
 
 def _fastest_precision(device: torch.device, network: nn.Module) -> str:

@@ -1,6 +1,7 @@
 """From a model's params and the prepared data to a trained network."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from vision import backbone, fit, task
+from vision.checkpoint import Checkpoint
 from vision.errors import UserError
 from vision.examples import NONE, Examples, Features, Images, load_images
 from vision.fit import Row, Watcher
@@ -25,6 +27,38 @@ class Trained:
     rows: list[Row]
     compute: Compute
     val: Images
+    seconds: float
+    """Of wall time, those before an interruption included."""
+
+
+@dataclass
+class PhaseKeeper:
+    """Keeps the state of one phase, and the network it is part of, in a run's checkpoint."""
+
+    checkpoint: Checkpoint | None
+    network: Network
+    weights: dict[str, str] | None
+    phase: str
+    rows: list[Row]
+    """Of the phases before."""
+    started: float
+    resumed: dict[str, Any] | None = None
+
+    def due(self) -> bool:
+        return self.checkpoint is not None and self.checkpoint.due()
+
+    def save(self, state: dict[str, Any]) -> None:
+        assert self.checkpoint is not None
+        self.checkpoint.save(
+            {
+                "phase": self.phase,
+                "rows": [asdict(row) for row in self.rows],
+                "seconds": time.perf_counter() - self.started,
+                "weights": self.weights,
+                "network": self.network.state_dict(),
+                "fit": state,
+            }
+        )
 
 
 def train(
@@ -34,14 +68,17 @@ def train(
     seed: int,
     runtime: Runtime,
     watcher: Watcher,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train one model on the training images `subset` (indices, ascending), choosing its weights
-    on the validation split.
+    on the validation split. A run that `checkpoint` holds is continued.
 
     Raises:
         UserError: weights cannot be had, the device is missing, a crop is wider than the images, or
             the loss is not finite.
+        Stopped: the checkpoint was asked to stop, and has saved.
     """
+    started = time.perf_counter()
     manifest = prepared.manifest
     learned = task.of(manifest)
     crop = max(recipe.augment.crop for recipe in phases(model).values())
@@ -57,11 +94,26 @@ def train(
     train_images = examples(prepared, "train", described["input"], compute, subset)
     val_images = examples(prepared, "val", described["input"], compute)
 
+    saved = checkpoint.load() if checkpoint else None
+    if saved and saved["weights"] != described["weights"]:
+        saved = None  # the file of pretrained weights is another one now
     rows: list[Row] = []
+    if saved:
+        started -= saved["seconds"]
+        network.load_state_dict(saved["network"])
+        rows = [Row(**row) for row in saved["rows"]]
+        for row in rows + [Row(**row) for row in saved["fit"]["rows"]]:
+            watcher.epoch(row, 0, 0.0)
+    finished = {row.phase for row in rows}
     for phase, recipe in phases(model).items():
         if isinstance(model, Transfer):
             _freeze(network, recipe)
+        if phase in finished or (saved and recipe.epochs == 0):
+            continue
         module, train_set, val_set = _shortcut(network, recipe, train_images, val_images, compute)
+        keeper = PhaseKeeper(checkpoint, network, described["weights"], phase, rows, started)
+        if saved and saved["phase"] == phase:
+            keeper.resumed = saved["fit"]
         rows += fit.fit(
             module,
             train_set,
@@ -73,7 +125,9 @@ def train(
             seed=seed,
             first_epoch=len(rows),
             watcher=watcher,
+            keeper=keeper,
         )
+    seconds = time.perf_counter() - started
     description = Description(
         task=manifest.task,
         classes=manifest.classes,
@@ -85,7 +139,7 @@ def train(
         trainable_parameters=count_parameters(network, trainable=True),
         **described,
     )
-    return Trained(network, description, rows, compute, val_images)
+    return Trained(network, description, rows, compute, val_images, seconds)
 
 
 def examples(

@@ -1,0 +1,173 @@
+"""Interrupted training, continued to the same bytes."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.prepared_data import bright_or_dark
+from vision.checkpoint import Checkpoint, digest
+from vision.errors import Stopped, UserError
+from vision.fit import Row
+from vision.params import Adam, Augment, Finetune, Plateau, Recipe, Runtime, Scratch, Transfer
+from vision.prepared import Prepared
+from vision.train import Trained, train
+
+RECIPE: dict[str, Any] = {"batch_size": 8, "optimizer": Adam(name="adam", lr=0.003)}
+SCRATCH = Scratch(
+    net="simple_cnn",
+    dropout=0.3,
+    epochs=6,
+    schedule=Plateau(name="reduce_on_plateau", patience=0),
+    augment=Augment(flip=True, crop=2),
+    early_stopping=4,
+    **RECIPE,
+)
+SHORT = SCRATCH.model_copy(update={"epochs": 4})
+TRANSFER = Transfer(
+    backbone="backbones/resnet20_cifar10_jpeg",
+    dropout=0.3,
+    head=Recipe(epochs=4, **RECIPE),
+    finetune=Finetune(layers=0.3, epochs=2, augment=Augment(crop=1), **RECIPE),
+)
+
+
+class StopAfter:
+    """A watcher that asks to stop after so many steps."""
+
+    def __init__(self, checkpoint: Checkpoint | None = None, steps: int = -1) -> None:
+        self.checkpoint, self.left, self.rows = checkpoint, steps, list[Row]()
+
+    def step(self, images: int) -> None:
+        self.left -= 1
+        if self.left == 0 and self.checkpoint:
+            self.checkpoint.stopping = True
+
+    def epoch(self, row: Row, images: int, seconds: float) -> None:
+        self.rows.append(row)
+
+
+def run(
+    model: Scratch | Transfer, prepared: Prepared, checkpoint: Checkpoint | None = None, **stop: int
+) -> tuple[Trained, StopAfter]:
+    watcher = StopAfter(checkpoint, **stop)
+    subset = prepared.training_subset("all", 0)
+    cpu = Runtime(device="cpu")
+    return train(model, prepared, subset, 3, cpu, watcher, checkpoint), watcher
+
+
+def content(trained: Trained) -> Any:
+    state = trained.network.state_dict()
+    return {name: tensor.numpy().tobytes() for name, tensor in state.items()}, trained.rows
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return bright_or_dark(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.mark.parametrize("model", [SCRATCH, TRANSFER], ids=["scratch", "transfer"])
+def test_a_run_stopped_anywhere_ends_in_the_same_bytes(
+    model: Scratch | Transfer, prepared: Prepared, tmp_path: Path
+) -> None:
+    whole, watched = run(model, prepared)
+    steps = -watched.left - 1
+    assert steps > 40
+    for stop in {
+        1,
+        2,
+        steps // 3,
+        steps // 2,
+        steps - 3,
+        *random.Random(0).sample(range(steps), 6),
+    }:
+        checkpoint = Checkpoint("x", tmp_path)
+        with pytest.raises(Stopped, match="run it again"):
+            run(model, prepared, checkpoint, steps=stop)
+        again, seen = run(model, prepared, Checkpoint("x", tmp_path))
+        assert content(again) == content(whole), stop
+        assert seen.rows == whole.rows, "the watcher is told of every epoch"
+        checkpoint.remove()
+
+
+def test_a_damaged_checkpoint_is_set_aside(
+    prepared: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = Checkpoint("x", tmp_path)
+    with pytest.raises(Stopped):
+        run(SCRATCH, prepared, checkpoint, steps=5)
+    torn = checkpoint.file.read_bytes()[:-100]
+    checkpoint.file.write_bytes(torn)
+    assert checkpoint.load() is None
+    assert "damaged: set aside" in capsys.readouterr().err
+    assert checkpoint.file.with_suffix(".damaged").read_bytes() == torn
+    again, _ = run(SCRATCH, prepared, Checkpoint("x", tmp_path))
+    assert content(again) == content(run(SCRATCH, prepared)[0])
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = Checkpoint("x", tmp_path)
+    checkpoint.save({"step": torch.tensor(1)})
+
+    def full(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"No space left on device.*make room"):
+        checkpoint.save({"step": torch.tensor(2)})
+    assert Checkpoint("x", tmp_path).load() == {"step": torch.tensor(1)}
+    assert [file.name for file in tmp_path.iterdir()] == ["x.ckpt"]
+
+
+def test_a_digest_changes_with_what_a_result_depends_on() -> None:
+    assert digest({"lr": 0.1}, 1) == digest({"lr": 0.1}, 1)
+    assert digest({"lr": 0.1}, 1) != digest({"lr": 0.2}, 1)
+    assert digest({"lr": 0.1}, 1) != digest({"lr": 0.1}, 2)
+
+
+def _train_in_a_process(root: Path, folder: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
+    checkpoint = Checkpoint("x", folder, interval=0.02)
+    with checkpoint.saving_on_signals():
+        trained, _ = run(SHORT, Prepared(root), checkpoint)
+    torch.save(content(trained), folder / "part")
+    (folder / "part").rename(folder / "done")
+
+
+def test_twenty_killed_processes_end_in_the_same_bytes(prepared: Prepared, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.test_checkpoint"])
+
+    def go(folder: Path, kill_after: float | None, how: int = signal.SIGKILL) -> float:
+        started = time.monotonic()
+        process = context.Process(target=_train_in_a_process, args=(prepared.root, folder, 1))
+        process.start()
+        process.join(kill_after)
+        if process.is_alive():
+            assert process.pid
+            os.kill(process.pid, how)
+            process.join()
+        return time.monotonic() - started
+
+    (tmp_path / "whole").mkdir()
+    go(tmp_path / "whole", None)  # the first also starts the server
+    seconds = go(tmp_path / "whole", None)
+    whole = torch.load(tmp_path / "whole" / "done", weights_only=False)
+    draw = random.Random(0)
+    killed = 0
+    for number in range(20):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        go(folder, draw.uniform(0.1, 0.9) * seconds, draw.choice((signal.SIGKILL, signal.SIGTERM)))
+        killed += not (folder / "done").exists()
+        go(folder, None)
+        assert torch.load(folder / "done", weights_only=False) == whole, number
+    assert killed >= 10, "too few processes were killed before their end for this to say anything"
