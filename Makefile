@@ -16,6 +16,7 @@ setup: .venv/ready  ## install the locked packages into .venv (torch's CUDA buil
 	@touch $@
 
 repro: setup  ## run what params.yaml asks for, as far as it has not been run yet
+	@python -m stages.check
 	@dvc repro
 
 lint: setup  ## check style and types

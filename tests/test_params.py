@@ -56,7 +56,11 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
         ("models.plain.epochs", 2.5, "models.plain.epochs: .*integer, not 2.5"),
         ("models.plain.epochs", -1, "models.plain.epochs: .*greater than or equal to 0"),
         ("models.plain", {"net": "resnet20", "epochs": 1}, "models.plain.optimizer is missing"),
-        ("models.plain.optimizer.name", "sdg", "'sgd', 'adam', 'adamw'"),
+        (
+            "models.plain.optimizer.name",
+            "sdg",
+            "optimizer: 'sdg' is not one of 'sgd', 'adam', 'adamw'",
+        ),
         ("models.frozen", {"backbone": "timm/resnet18"}, "give `head` .*, `finetune`, or both"),
         ("models.plain.loss", "l1", "models.plain: loss l1 is not for classification"),
         ("scratch", ["plian"], "no such entry; did you mean 'plain'"),

@@ -16,7 +16,14 @@ from tests.study import ROOT, STUDY, write_study
 def run(folder: Path, *command: str, fails: bool = False) -> str:
     """Run a command in the clone; what it printed, both streams."""
     programs = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+        # a machine may have no git identity, and DVC keeps experiments as commits
+        **{f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{role}_EMAIL": "test@localhost" for role in ("AUTHOR", "COMMITTER")},
+    }
     done = subprocess.run(
         command, cwd=folder, env=environment, text=True, capture_output=True, check=False
     )
@@ -45,8 +52,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def commit(folder: Path) -> None:
     run(folder, "git", "add", "--all")
-    who = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
-    run(folder, "git", *who, "commit", "--quiet", "--message", "test")
+    run(folder, "git", "commit", "--quiet", "--message", "test")
 
 
 def restore(folder: Path) -> None:

@@ -359,9 +359,12 @@ def _explain(fault: Any, content: Any) -> str:
             keys.append(str(part))
     if fault["type"] == "missing":
         return f"{'.'.join([*keys, fault['loc'][-1]])} is missing"
-    place = ".".join(keys) or "the file"
+    place = ".".join(keys)
     if fault["type"] == "value_error":
-        return f"{place}: {fault['ctx']['error']}"
+        return f"{place}: {fault['ctx']['error']}" if place else str(fault["ctx"]["error"])
+    if fault["type"] == "union_tag_invalid":
+        tag = fault["ctx"]["tag"]
+        return f"{place}: {tag!r} is not one of {fault['ctx']['expected_tags']}"
     given = fault["input"]
     if isinstance(given, str) and _is_number(given):
         return f"{place}: YAML reads {given} as text; write the number out, such as 0.001"

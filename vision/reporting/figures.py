@@ -283,6 +283,11 @@ def _time_axis(axes: Axes) -> None:
     steps += [60.0 * m for m in (1, 2, 5, 10, 20, 30)] + [
         3600.0 * m for m in (1, 2, 5, 10, 20, 50, 100)
     ]
+    if sum(low <= x <= high for x in steps) < 2:
+        # times this close together have no round number between them: show those around
+        low = max((x for x in steps if x <= low), default=low)
+        high = min((x for x in steps if x >= high), default=high)
+        axes.set_xlim(low, high)
     inside = [x for x in steps if low <= x <= high]
     axes.xaxis.set_major_locator(FixedLocator(inside[:: math.ceil(len(inside) / 7) or 1]))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -122,7 +122,7 @@ def _confusions(study: Study) -> Iterator[Figure]:
                 matrices.confusion(study, model),
                 f"Confusion matrix: {model}",
                 "Rows are true classes, in per cent of their test images. "
-                f"Blue is right, red is wrong.{numbers}",
+                f"Blue is right, orange is wrong.{numbers}",
                 f"Confusion matrix of {model}, by true and predicted class.",
             )
 

@@ -1,0 +1,33 @@
+"""What `make repro` checks before DVC reads params.yaml."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from stages import check
+from tests.study import STUDY, write_study
+from vision.errors import UserError
+
+
+def test_a_good_study_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_study(tmp_path, STUDY)
+    monkeypatch.chdir(tmp_path)
+    assert check.main() == "params.yaml: tiny, 3 training runs"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("scracth", [], "'scracth' is not a known key; did you mean 'scratch'"),
+        ("seeds", 0, "seeds: .*list, not 0"),
+        ("data", {"source": "digits", "path": "nosuch"}, r"data\.path nosuch is missing"),
+    ],
+)
+def test_what_dvc_would_stumble_over_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: object, message: str
+) -> None:
+    write_study(tmp_path, {**deepcopy(STUDY), key: value})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        check.main()
