@@ -2,22 +2,27 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro lint test lock
+.PHONY: help setup repro reproduce lint test lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: .venv/ready  ## install the locked packages into .venv (torch's CUDA build: about 6 GB)
 
+# the `dvc` that pip makes calls DVC; ours calls stages/dvc_command.py, which then does
 .venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	@sed -i.pip 's|^from dvc.cli import main|sys.path.append(sys.prefix + "/.."); from stages.dvc_command import main|' .venv/bin/dvc
 	@touch $@
 
 repro: setup  ## run what params.yaml asks for, as far as it has not been run yet
 	@python -m stages.check
 	@dvc repro
+
+reproduce: setup  ## run the committed study again in a fresh clone, and compare its bytes
+	@python -m stages.reproduce
 
 lint: setup  ## check style and types
 	ruff check .
