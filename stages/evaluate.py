@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages import entry
-from vision import fit, params, runtime, saved, task
+from vision import examples, params, runtime, saved, task
 from vision.errors import UserError
 from vision.evaluation import metrics
-from vision.params import Run, Runtime
+from vision.params import Params, Run
+from vision.predict import predict
 from vision.prepared import SPLITS, Prepared
-from vision.train import examples
 
 
 def main() -> str:
@@ -25,21 +25,22 @@ def main() -> str:
     prepared = Prepared(Path("data/prepared"))
     root = Path("reports/evaluation")
     for run in tqdm(study.runs, unit=" models", desc="evaluate"):
-        _evaluate(run, prepared, study.runtime, run.under(root))
+        _evaluate(run, prepared, study, run.under(root))
     return f"{root}: predictions and metrics of {len(study.runs)} models"
 
 
-def _evaluate(run: Run, prepared: Prepared, wanted: Runtime, folder: Path) -> None:
+def _evaluate(run: Run, prepared: Prepared, study: Params, folder: Path) -> None:
     network, description = saved.load(run.under(Path("models")))
-    compute = runtime.choose(wanted, network)
+    compute = runtime.choose(study.runtime, network)
     network.to(compute.device)
     learned = task.of(prepared.manifest)
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
     for split in SPLITS:
         chosen = _sample(run, prepared) if split == "train" else None
-        images = examples(prepared, split, description.input, compute, chosen)
-        outputs = learned.in_unit(fit.predict(network, images, compute)).cpu().numpy()
+        images = examples.load(prepared, split, description.input, compute, chosen)
+        predicted = predict(network, images, compute, study.evaluation.views)
+        outputs = learned.in_unit(predicted).cpu().numpy()
         targets = prepared.targets(split)
         targets = targets if chosen is None else targets[chosen]
         try:

@@ -12,14 +12,18 @@ import torch
 from dvclive import Live
 from tqdm import tqdm
 
-from vision import fit, params, runtime, saved
+from vision import params, runtime, saved
 from vision.checkpoint import Checkpoint, digest
 from vision.errors import UserError
+from vision.examples import Images
 from vision.fit import Length, Row
 from vision.params import Model, Run, Scratch, Transfer, phases
+from vision.predict import predict
 from vision.prepared import Prepared
 from vision.train import Trained, train
 
+MEASURED_IMAGES = 256
+"""At most, in one go; a large validation split would take long."""
 MEASURED_SECONDS = 0.2
 """Of predictions, at least, so that a small validation split does not measure noise."""
 
@@ -113,14 +117,19 @@ def _write_history(path: Path, rows: list[Row]) -> None:
 
 def _measure(trained: Trained) -> dict[str, object]:
     """Inference speed on the validation images, and what every time was measured on."""
-    few = replace(trained.val, pixels=trained.val.pixels[:8], targets=trained.val.targets[:8])
-    fit.predict(trained.network, few, trained.compute)  # the first call sets kernels up
+
+    def first(count: int) -> Images:
+        val = trained.val
+        return replace(val, pixels=val.pixels[:count], targets=val.targets[:count])
+
+    predict(trained.network, first(8), trained.compute)  # the first call sets kernels up
+    measured = first(MEASURED_IMAGES)
     images, seconds = 0, 0.0
     while seconds < MEASURED_SECONDS:
         started = time.perf_counter()
-        fit.predict(trained.network, trained.val, trained.compute).cpu()
+        predict(trained.network, measured, trained.compute).cpu()
         seconds += time.perf_counter() - started
-        images += len(trained.val)
+        images += len(measured)
     return {
         "inference_images_per_second": images / seconds,
         "peak_memory_bytes": runtime.peak_memory(trained.compute.device),

@@ -113,6 +113,7 @@ def _params(made: Made) -> dict[str, Any]:
             **{name: {"net": "resnet20", **recipe} for name in made.scratch},
             **{name: {"backbone": "timm/resnet18", "head": recipe} for name in made.transfer},
         },
+        "evaluation": {"views": "plain"},
         "runtime": {"device": "auto", "precision": "auto"},
     }
 

@@ -22,6 +22,7 @@ models:
     backbone: backbones/resnet20_cifar10_jpeg
     head: {epochs: 5, optimizer: {name: adam, lr: 0.01}}
     finetune: {layers: 0.3, epochs: 1, optimizer: {name: sgd, lr: 0.05}}
+evaluation: {views: plain}
 runtime: {device: cpu}
 """)
 

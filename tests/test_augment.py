@@ -20,10 +20,10 @@ def draws(**rows: float) -> Tensor:
 
 
 def test_a_plan_depends_on_seed_and_epoch_alone() -> None:
-    first, again = augment.plan(50, seed=1, epoch=3), augment.plan(50, seed=1, epoch=3)
+    first, again = augment.plan(50, 1, 3, Augment()), augment.plan(50, 1, 3, Augment())
     assert torch.equal(first.order, again.order)
     assert torch.equal(first.draws, again.draws)
-    for other in (augment.plan(50, seed=2, epoch=3), augment.plan(50, seed=1, epoch=4)):
+    for other in (augment.plan(50, 2, 3, Augment()), augment.plan(50, 1, 4, Augment())):
         assert not torch.equal(first.order, other.order)
         assert not torch.equal(first.draws, other.draws)
     assert torch.equal(first.order.sort().values, torch.arange(50))
@@ -31,7 +31,7 @@ def test_a_plan_depends_on_seed_and_epoch_alone() -> None:
 
 def test_a_sample_is_changed_the_same_way_in_any_batch() -> None:
     changes = Augment(flip=True, crop=2, rotation=20.0, zoom=0.1, shift=0.1)
-    plan = augment.plan(6, seed=0, epoch=1)
+    plan = augment.plan(6, 0, 1, Augment())
     whole = augment.take(IMAGES, EVERY, plan.draws, changes)
     index = torch.tensor([4, 1])
     part = augment.take(IMAGES, index, plan.draws[:, index], changes)
@@ -78,7 +78,7 @@ def test_shift_and_zoom_leave_images_alone_in_the_middle_of_their_range() -> Non
 
 def test_erase_blanks_one_rectangle_of_the_right_size() -> None:
     x = torch.ones(2000, 1, 32, 32)
-    plan = augment.plan(2000, seed=0, epoch=1)
+    plan = augment.plan(2000, 0, 1, Augment())
     holes = augment.erase(x, plan.draws, Augment(erase=0.5)) == 0
     area = holes.float().mean((1, 2, 3))
     erased = area > 0
@@ -87,3 +87,50 @@ def test_erase_blanks_one_rectangle_of_the_right_size() -> None:
     assert area[erased].max() < 0.36
     rows, columns = holes[:, 0].any(2).sum(1), holes[:, 0].any(1).sum(1)
     assert torch.equal(rows * columns, holes.sum((1, 2, 3)))
+
+
+def test_alternating_flip_mirrors_each_image_in_every_other_epoch() -> None:
+    changes = Augment(flip="alternating")
+    there = IMAGES.permute(0, 3, 1, 2)
+    first, second, third = (
+        augment.take(IMAGES, EVERY, augment.plan(6, 0, epoch, changes).draws, changes)
+        for epoch in (1, 2, 3)
+    )
+    mirrored = (first != there).flatten(1).any(1)
+    assert 0 < mirrored.sum() < 6
+    assert torch.equal(second, first.flip(3))
+    assert torch.equal(third, first)
+
+
+def test_mixup_blends_each_image_with_the_one_before_it() -> None:
+    x = torch.arange(6.0)[:, None, None, None].expand(6, 1, 4, 4)
+    mixed, share = augment.mix(x, draws(MIX_SHARE=0.25), Augment(mixup=0.4))
+    assert share.tolist() == [0.25] * 6
+    assert mixed[:, 0, 0, 0].tolist() == [1.25, 0.75, 1.75, 2.75, 3.75, 4.75]
+
+
+def test_cutmix_pastes_a_rectangle_and_says_how_much_of_the_image_it_is() -> None:
+    x = torch.arange(6.0)[:, None, None, None].expand(6, 1, 8, 8)
+    mixed, share = augment.mix(x, draws(MIX_SHARE=0.25, MIX_Y=0.0), Augment(cutmix=1.0))
+    other = x.roll(1, 0)[:, :, :1, :1]
+    pasted = mixed == other
+    assert (pasted | (mixed == x)).all()
+    assert torch.equal(pasted.float().mean((1, 2, 3)), share)
+    assert share.tolist() == [0.25] * 6
+    assert pasted[:, 0, :4].sum() == pasted.sum()  # at the top
+
+
+def test_shares_are_drawn_from_the_beta_distributions_that_are_asked_for() -> None:
+    for changes in (Augment(mixup=0.2), Augment(cutmix=0.2)):
+        share = augment.plan(4000, 0, 1, changes).draws[augment.MIX_SHARE]
+        assert share.mean().item() == pytest.approx(0.5, abs=0.03)
+        assert share.var().item() == pytest.approx(0.25 / 1.4, rel=0.05)
+    both = augment.plan(4000, 0, 1, Augment(mixup=0.2, cutmix=50.0)).draws
+    cut = both[augment.MIX] >= 0.5
+    assert both[augment.MIX_SHARE, cut].std() < 0.1 < both[augment.MIX_SHARE, ~cut].std()
+
+
+def test_mixing_leaves_the_other_draws_alone() -> None:
+    plain, mixed = augment.plan(50, 0, 1, Augment()), augment.plan(50, 0, 1, Augment(mixup=1.0))
+    assert torch.equal(plain.draws[: augment.MIX], mixed.draws[: augment.MIX])
+    assert torch.equal(plain.order, mixed.order)

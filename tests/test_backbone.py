@@ -11,11 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tests.prepared_data import bright_or_dark
-from vision import backbone, fit, saved
+from vision import backbone, saved
 from vision.errors import UserError
 from vision.fit import Row
 from vision.network import Architecture, Input, Network, build_body, count_parameters
 from vision.params import Runtime, Transfer
+from vision.predict import predict
 from vision.prepared import Prepared
 from vision.train import Trained, train
 
@@ -493,8 +494,8 @@ def test_a_saved_transfer_model_needs_no_weights_to_predict_the_same(
     network, description = saved.load(tmp_path / "model")
     assert description == trained.description
     assert torch.equal(
-        fit.predict(network, trained.val, trained.compute),
-        fit.predict(trained.network, trained.val, trained.compute),
+        predict(network, trained.val, trained.compute),
+        predict(trained.network, trained.val, trained.compute),
     )
 
 

@@ -15,7 +15,16 @@ from tests.prepared_data import bright_or_dark
 from vision.checkpoint import Checkpoint, digest
 from vision.errors import Stopped, UserError
 from vision.fit import Row
-from vision.params import Adam, Augment, Finetune, Plateau, Recipe, Runtime, Scratch, Transfer
+from vision.params import (
+    Adam,
+    Augment,
+    Finetune,
+    HeadRecipe,
+    Plateau,
+    Runtime,
+    Scratch,
+    Transfer,
+)
 from vision.prepared import Prepared
 from vision.train import Trained, train
 
@@ -33,7 +42,7 @@ SHORT = SCRATCH.model_copy(update={"epochs": 4})
 TRANSFER = Transfer(
     backbone="backbones/resnet20_cifar10_jpeg",
     dropout=0.3,
-    head=Recipe(epochs=4, **RECIPE),
+    head=HeadRecipe(epochs=4, **RECIPE),
     finetune=Finetune(layers=0.3, epochs=2, augment=Augment(crop=1), **RECIPE),
 )
 

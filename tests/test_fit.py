@@ -19,6 +19,7 @@ from vision.errors import UserError
 from vision.fit import Row
 from vision.network import Input, Network, build_body
 from vision.params import SGD, Runtime, Scratch
+from vision.predict import predict
 from vision.prepared import Prepared
 from vision.train import PhaseKeeper, Trained, train
 
@@ -70,7 +71,7 @@ def state(trained: Trained) -> dict[str, bytes]:
 def validate(trained: Trained, prepared: Prepared) -> tuple[float, float]:
     """Loss and score of the returned network on validation, computed here from its outputs."""
     learned = task.of(prepared.manifest)
-    outputs = fit.predict(trained.network, trained.val, trained.compute)
+    outputs = predict(trained.network, trained.val, trained.compute)
     targets = torch.from_numpy(prepared.targets("val"))
     if learned.classification:
         score = (outputs.argmax(1) == targets).float().mean()
@@ -164,6 +165,8 @@ def test_the_order_of_the_images_depends_on_the_seed(classes: Prepared) -> None:
             phase="train",
             seed=seed,
             first_epoch=first_epoch,
+            stem=start.network.body,
+            rates={},
             watcher=Recorder(),
             keeper=PhaseKeeper(None, start.network, None, "train", [], 0.0),
         )[0].train_loss
@@ -320,8 +323,8 @@ def test_label_smoothing_is_for_training_alone(classes: Prepared) -> None:
     assert best.val_loss == pytest.approx(loss, rel=1e-4)
 
 
-def test_a_loss_that_is_no_number_names_the_epoch_and_the_rate(classes: Prepared) -> None:
-    with pytest.raises(UserError, match=r"epoch 1 \(train\).*rate 1e\+30.*optimizer\.lr"):
+def test_a_loss_that_is_no_number_names_the_step_and_the_rate(classes: Prepared) -> None:
+    with pytest.raises(UserError, match=r"step 2 of 2 in epoch 1 \(train\).*rate 1e\+30.*\.lr"):
         run(classes, optimizer={"name": "sgd", "lr": 1e30})
 
 
@@ -335,7 +338,7 @@ def test_weight_decay_is_for_weights_alone() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
     nn.init.ones_(module.get_parameter("0.bias"))
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
-    optimizer = optim.optimizer(module, SGD(name="sgd", lr=0.1, weight_decay=0.5))
+    optimizer = optim.optimizer(module, SGD(name="sgd", lr=0.1, weight_decay=0.5), {})
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
@@ -347,7 +350,7 @@ def test_weight_decay_is_for_weights_alone() -> None:
 def test_frozen_parameters_are_not_given_to_the_optimizer() -> None:
     module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     module[0].requires_grad_(False)
-    optimizer = optim.optimizer(module, SGD(name="sgd", lr=0.1))
+    optimizer = optim.optimizer(module, SGD(name="sgd", lr=0.1), {})
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     assert held == {id(p) for p in module[1].parameters()}
 

@@ -22,6 +22,7 @@ transfer: [frozen]
 models:
   plain: {net: resnet20, epochs: 1, optimizer: {name: sgd, lr: 0.1}}
   frozen: {backbone: backbones/x, head: {epochs: 1, optimizer: {name: adam, lr: 0.001}}}
+evaluation: {}
 runtime: {}
 """)
 
@@ -35,6 +36,17 @@ def changed(place: str, value: Any) -> Any:
         node = node[section]
     node[key] = value
     return content
+
+
+@pytest.mark.parametrize("number", ["1e-05", "1E-5", "1.0e-5", "0.00001", "+1e-5", "1.e-5"])
+def test_small_numbers_are_read_as_dvc_writes_them(tmp_path: Path, number: str) -> None:
+    content = deepcopy(GOOD)
+    content["models"]["plain"]["optimizer"]["lr"] = "NUMBER"
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(content).replace("NUMBER", number))
+    plain = params.load(file).models["plain"]
+    assert isinstance(plain, params.Scratch)
+    assert plain.optimizer.lr == 0.00001
 
 
 def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
@@ -51,7 +63,7 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
             2,
             "models.plain: 'epoch' is not a known key; did you mean 'epochs'",
         ),
-        ("models.plain.optimizer.lr", "1e-3", "lr: YAML reads 1e-3 as text; write the number out"),
+        ("models.plain.optimizer.lr", "0.001", "lr: '0.001' is text; write the number without"),
         ("models.plain.optimizer.momentun", 0.9, "did you mean 'momentum'"),
         ("models.plain.epochs", 2.5, "models.plain.epochs: .*integer, not 2.5"),
         ("models.plain.epochs", -1, "models.plain.epochs: .*greater than or equal to 0"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from dvc_render.vega import VegaRenderer  # type: ignore[import-untyped]
 
 from stages import report
@@ -306,6 +307,19 @@ def test_different_machines_are_not_compared_in_silence(study: Maker) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "NVIDIA H200"}))
     report.main()
     assert "Do not compare their times" in page().text
+
+
+def test_the_page_says_so_when_bytes_may_vary_and_when_views_are_averaged(study: Maker) -> None:
+    study(SMALL)
+    said = []
+    for runtime, evaluation in (({}, {}), ({"determinism": False}, {"views": "flip"})):
+        content = yaml.safe_load(Path("params.yaml").read_text())
+        content.update(runtime=runtime, evaluation=evaluation)
+        Path("params.yaml").write_text(yaml.safe_dump(content))
+        report.main()
+        text = page().text
+        said.append(("not the same bytes" in text, "mean over several views" in text))
+    assert said == [(False, False), (True, True)]
 
 
 def test_a_regression_page_speaks_of_numbers_only(study: Maker) -> None:

@@ -18,23 +18,35 @@ from vision.params import Augment
 # One row of uniform numbers each; the order is part of what makes runs repeatable.
 FLIP, CROP_Y, CROP_X, SHIFT_Y, SHIFT_X, ROTATION, ZOOM = range(7)
 ERASE, ERASE_AREA, ERASE_ASPECT, ERASE_Y, ERASE_X = range(7, 12)
-ROWS = 12
+MIX, MIX_SHARE, MIX_Y, MIX_X = range(12, 16)
+ROWS = 16
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The order of an epoch's samples, int64 [N], and their draws, float32 [12, N] in 0..1."""
+    """The order of an epoch's samples, int64 [N], and their draws, float32 [16, N] in 0..1."""
 
+    epoch: int
+    """From 1."""
     order: Tensor
     draws: Tensor
 
 
-def plan(samples: int, seed: int, epoch: int) -> Plan:
+def plan(samples: int, seed: int, epoch: int, augment: Augment) -> Plan:
     """The plan of one epoch; `draws[:, i]` belongs to sample i, not to the i-th of the order."""
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(samples)
     draws = random.random((ROWS, samples), dtype=np.float32)
-    return Plan(torch.from_numpy(order), torch.from_numpy(draws))
+    if augment.flip == "alternating":
+        first = np.random.default_rng((seed, 0)).random(samples, dtype=np.float32)
+        draws[FLIP] = first if epoch % 2 else 1 - first
+    if augment.mixup:
+        draws[MIX_SHARE] = random.beta(augment.mixup, augment.mixup, samples)
+    if augment.cutmix:
+        cut = (draws[MIX] >= 0.5) | (augment.mixup == 0)
+        areas = random.beta(augment.cutmix, augment.cutmix, samples)
+        draws[MIX_SHARE] = np.where(cut, areas, draws[MIX_SHARE])
+    return Plan(epoch, torch.from_numpy(order), torch.from_numpy(draws))
 
 
 def take(images: Tensor, index: Tensor, draws: Tensor, augment: Augment) -> Tensor:
@@ -43,7 +55,7 @@ def take(images: Tensor, index: Tensor, draws: Tensor, augment: Augment) -> Tens
     Args:
         images: uint8 [N, H, W, C].
         index: which images, int64 [B], on the same device.
-        draws: float32 [12, B], on the same device.
+        draws: float32 [16, B], on the same device.
 
     Returns:
         [B, C, H, W] of 0..255, channels last; uint8, or float32 where pixels were interpolated.
@@ -96,7 +108,7 @@ def erase(x: Tensor, draws: Tensor, augment: Augment) -> Tensor:
 
     Args:
         x: normalised input, float32 [B, C, H, W].
-        draws: float32 [12, B], on the same device.
+        draws: float32 [16, B], on the same device.
     """
     if not augment.erase:
         return x
@@ -105,12 +117,43 @@ def erase(x: Tensor, draws: Tensor, augment: Augment) -> Tensor:
     aspect = torch.exp((draws[ERASE_ASPECT] * 2 - 1) * math.log(3.3))
     tall = ((area * aspect).sqrt().clamp(max=1) * height).round()
     wide = ((area / aspect).sqrt().clamp(max=1) * width).round()
-    top = (draws[ERASE_Y] * (height - tall + 1)).floor()
-    left = (draws[ERASE_X] * (width - wide + 1)).floor()
-    rows = torch.arange(height, device=x.device)
-    columns = torch.arange(width, device=x.device)
+    hole = _rectangle(x, tall, wide, draws[ERASE_Y], draws[ERASE_X])
+    chosen = (draws[ERASE] < augment.erase)[:, None, None, None]
+    return x.masked_fill(hole & chosen, 0)
+
+
+def mix(x: Tensor, draws: Tensor, augment: Augment) -> tuple[Tensor, Tensor]:
+    """Mix each image with the one before it in the batch, by mixup or cutmix.
+
+    Args:
+        x: normalised input, float32 [B, C, H, W].
+        draws: float32 [16, B], on the same device.
+
+    Returns:
+        The mixed input, and the share of it that is of the other image, float32 [B].
+    """
+    height, width = x.shape[2:]
+    other, share = x.roll(1, 0), draws[MIX_SHARE]
+    blended = torch.lerp(x, other, share[:, None, None, None])
+    tall, wide = (share.sqrt() * height).round(), (share.sqrt() * width).round()
+    window = _rectangle(x, tall, wide, draws[MIX_Y], draws[MIX_X])
+    pasted = torch.where(window, other, x)
+    area = tall * wide / (height * width)
+    if not augment.mixup:
+        return pasted, area
+    if not augment.cutmix:
+        return blended, share
+    cut = draws[MIX] >= 0.5
+    return torch.where(cut[:, None, None, None], pasted, blended), torch.where(cut, area, share)
+
+
+def _rectangle(images: Tensor, tall: Tensor, wide: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """A mask, bool [B, 1, H, W], of a rectangle in each image: its sides in pixels, and its place
+    as a share (0..1) of the places where it fits whole; all [B]."""
+    height, width = images.shape[2:]
+    top, left = (y * (height - tall + 1)).floor(), (x * (width - wide + 1)).floor()
+    rows = torch.arange(height, device=images.device)
+    columns = torch.arange(width, device=images.device)
     inside_rows = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
     inside_columns = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
-    chosen = (draws[ERASE] < augment.erase)[:, None, None]
-    hole = chosen & inside_rows[:, :, None] & inside_columns[:, None, :]
-    return x.masked_fill(hole[:, None], 0)
+    return (inside_rows[:, :, None] & inside_columns[:, None, :])[:, None]

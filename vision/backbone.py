@@ -189,3 +189,15 @@ def train_last(body: nn.Module, share: float, batchnorm: str = "trained") -> Non
         for module in body.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.requires_grad_(False)
+
+
+def layer_rates(body: nn.Module, decay: float) -> dict[nn.Parameter, float]:
+    """Factors on the learning rate: `decay` for the body's last layer, and `decay` times that of
+    the layer after it for each before (discriminative fine-tuning, arXiv 1801.06146)."""
+    named = dict(body.named_parameters())
+    return {
+        named[name]: decay**distance
+        for distance, names in enumerate(reversed(layers(body)), start=1)
+        for name in names
+        if decay < 1
+    }

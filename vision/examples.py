@@ -1,19 +1,24 @@
 """Examples on their way to a network: images as they lie in memory, batches as it wants them."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vision import augment
+from vision import augment, task
+from vision.augment import Plan
 from vision.network import Input
 from vision.params import Augment
+from vision.prepared import Prepared, Split
 from vision.runtime import Compute
 
 NONE = Augment()
+Batch = Tensor | tuple[Tensor, ...]
+"""What a network, or the rest of one, takes: [B, ...] each."""
 
 
 @dataclass(frozen=True)
@@ -28,62 +33,102 @@ class Images:
     targets: Tensor
     expects: Input
     device: torch.device
+    streamed: bool = False
+    """Batches take a while to get at, and are made ahead of their use."""
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batch(self, index: Tensor, draws: Tensor | None, changes: Augment) -> Tensor:
-        """Network input float32 [B, C, H, W] for the images `index` (int64 [B], CPU), augmented by
-        their draws (float32 [12, B], CPU) if there are any."""
+    def batch(self, index: Tensor, plan: Plan | None, changes: Augment) -> Tensor:
+        """Network input float32 [B, C, H, W] for the images `index` (int64 [B], CPU), augmented as
+        planned if there is a plan."""
         chosen = index.to(self.pixels.device)
-        if draws is None or changes == NONE:
-            pixels = self.pixels[chosen].to(self.device).permute(0, 3, 1, 2)
-            return self.expects(pixels)
-        draws = draws.to(self.device)
+        if plan is None or changes == NONE:
+            return self.expects(self._here(self.pixels[chosen]).permute(0, 3, 1, 2))
+        draws = plan.draws[:, index].to(self.device)
         if self.pixels.device == self.device:
             pixels = augment.take(self.pixels, chosen, draws, changes)
         else:
-            here = self.pixels[chosen].to(self.device)
+            here = self._here(self.pixels[chosen])
             every = torch.arange(len(here), device=self.device)
             pixels = augment.take(here, every, draws, changes)
         return augment.erase(self.expects(pixels), draws, changes)
 
+    def _here(self, pixels: Tensor) -> Tensor:
+        """Pixels on the device; from pinned memory, the copy does not wait for the network."""
+        if self.device.type == "cuda" and pixels.device.type == "cpu":
+            pixels = pixels.pin_memory()
+        return pixels.to(self.device, non_blocking=True)
+
 
 @dataclass(frozen=True)
 class Features:
-    """What a frozen body makes of a split, float32 [N, F], in place of its images."""
+    """What the frozen front of a network makes of a split, in place of its images."""
 
-    values: Tensor
+    views: list[tuple[Tensor, ...]]
+    """For each view, the tensors [N, ...] that the rest of the network takes."""
     targets: Tensor
+    device: torch.device
+    streamed: bool = False
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batch(self, index: Tensor, draws: Tensor | None, changes: Augment) -> Tensor:
-        """Features [B, F] of the images `index`; there is nothing to augment."""
-        return self.values[index.to(self.values.device)]
+    def batch(self, index: Tensor, plan: Plan | None, changes: Augment) -> tuple[Tensor, ...]:
+        """Features [B, ...] of the images `index`, in the view whose turn it is in the epoch."""
+        view = self.views[(plan.epoch - 1) % len(self.views) if plan else 0]
+        chosen = (values[index.to(values.device)].to(self.device) for values in view)
+        return tuple(v.float() if v.dtype == torch.float16 else v for v in chosen)
 
 
 Examples = Images | Features
 
 
-def load_images(
-    pixels: NDArray[np.uint8],
-    targets: NDArray[Any],
+def load(
+    prepared: Prepared,
+    split: Split,
     expects: Input,
     compute: Compute,
-    standardise: tuple[float, float] | None = None,
+    subset: NDArray[np.int64] | None = None,
 ) -> Images:
-    """Put a split where the device reaches it.
-
-    Args:
-        pixels: uint8 [N, H, W, C], possibly memory-mapped.
-        targets: int64 classes, or float32 values that are standardised by (mean, std).
-    """
+    """A split, or the images `subset` of it, where the device reaches it."""
+    pixels, targets = prepared.images(split), prepared.targets(split)
+    if subset is not None and len(subset) < len(targets):
+        pixels, targets = pixels[subset], targets[subset]
+    learned = task.of(prepared.manifest)
+    if not learned.classification:
+        standard = (targets - learned.target_mean) / learned.target_std
+        targets = standard.astype(np.float32)
     stored = torch.from_numpy(pixels)
-    if compute.holds(stored.nbytes):
+    if fits := compute.holds(stored.nbytes):
         stored = stored.to(compute.device)
-    if standardise is not None:
-        mean, std = standardise
-        targets = ((targets - mean) / std).astype(np.float32)
-    return Images(stored, torch.from_numpy(targets).to(compute.device), expects, compute.device)
+    return Images(
+        stored,
+        torch.from_numpy(targets).to(compute.device),
+        expects,
+        compute.device,
+        streamed=not fits,
+    )
+
+
+def batches(
+    examples: Examples, indices: list[Tensor], plan: Plan | None, changes: Augment
+) -> Iterator[Batch]:
+    """The batches of `indices` in turn; of streamed examples, each is made in a thread while the
+    one before it is used."""
+
+    def make(index: Tensor) -> Batch:
+        return examples.batch(index, plan, changes)
+
+    if not examples.streamed:
+        yield from map(make, indices)
+        return
+    with ThreadPoolExecutor(1, "batches") as thread:
+        waiting = None
+        for index in indices:
+            ahead = thread.submit(make, index)
+            if waiting:
+                yield waiting.result()
+            waiting = ahead
+        if waiting:
+            yield waiting.result()

@@ -2,7 +2,8 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,16 +12,14 @@ from torch import Tensor, nn
 
 from vision import augment, optim
 from vision.errors import UserError
-from vision.examples import NONE, Examples, Images
+from vision.examples import Batch, Examples, batches
 from vision.params import Recipe
+from vision.predict import predict
 from vision.runtime import Compute
 from vision.task import Task
 
-EVALUATION_BATCH = 500
-EVALUATION_PIXELS = {"cpu": 2**19}
-"""By device, the most pixels in a batch of evaluation: what a processor's cache likes (MobileNetV1
-at 96x96 on two cores: 944 images/s at 56 a batch, 820 at 455)."""
-OTHER_PIXELS = 2**22
+LOOK = 64
+"""Steps between looks at the losses, each of which waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,8 @@ def fit(
     phase: str,
     seed: int,
     first_epoch: int,
+    stem: nn.Module,
+    rates: Mapping[nn.Parameter, float],
     watcher: Watcher,
     keeper: Keeper,
 ) -> list[Row]:
@@ -106,23 +107,31 @@ def fit(
 
     Args:
         first_epoch: how many epochs came before, in earlier phases.
+        stem: the first layer, which is frozen after `recipe.stem_epochs`.
+        rates: factors on the learning rate, for the parameters whose factor is not 1.
         keeper: saves the state now and then, and has that of an interrupted call, which is then
             continued to the same weights as if it had never been interrupted.
 
     Raises:
         UserError: the loss is no longer a finite number.
     """
-    optimizer = optim.optimizer(module, recipe.optimizer)
     length = Length.of(recipe, len(train))
     epochs, steps, batch_size = length.epochs, length.steps, length.batch_size
+    if epochs == 0:
+        return []
+    optimizer = optim.optimizer(module, recipe.optimizer, rates)
     schedule = optim.schedule(optimizer, recipe, epochs, steps)
     scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "fp16")
+    average = optim.average(module, recipe.ema)
+    judged = average.module if average else module
 
     state = keeper.resumed or _begin(module, val, recipe, task, compute)
     if keeper.resumed:
         optimizer.load_state_dict(state["optimizer"])
         schedule.scheduler.load_state_dict(state["schedule"])
         scaler.load_state_dict(state["scaler"])
+        if average:
+            average.load_state_dict(state["average"])
     rows = [Row(**row) for row in state["rows"]]
     best, kept, patience = state["best"], state["kept"], state["patience"]
     sums = state["sums"].to(compute.device)
@@ -133,6 +142,7 @@ def fit(
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.scheduler.state_dict(),
             "scaler": scaler.state_dict(),
+            "average": average.state_dict() if average else None,
             "rows": [asdict(row) for row in rows],
             "best": best,
             "kept": kept,
@@ -144,40 +154,46 @@ def fit(
     for epoch in range(first_epoch + len(rows) + 1, first_epoch + epochs + 1):
         if patience == recipe.early_stopping:
             break
+        if recipe.stem_epochs and epoch > first_epoch + recipe.stem_epochs:
+            stem.requires_grad_(False)
         module.train()
         started = time.perf_counter()
-        plan = augment.plan(len(train), seed, epoch)
+        plan = augment.plan(len(train), seed, epoch, recipe.augment)
+        indices = [plan.order[i * batch_size : (i + 1) * batch_size] for i in range(done, steps)]
         # dropout draws on the device; seeding each step makes it depend on the step alone
         step_seeds = np.random.SeedSequence((seed, epoch)).generate_state(steps, np.uint64)
-        for step in range(done, steps):
+        losses = Losses(epoch, steps, phase)
+        for step, inputs in enumerate(batches(train, indices, plan, recipe.augment), start=done):
             torch.manual_seed(int(step_seeds[step]))
-            index = plan.order[step * batch_size : (step + 1) * batch_size]
-            draws = None if recipe.augment == NONE else plan.draws[:, index]
-            inputs = train.batch(index, draws, recipe.augment)
-            targets = train.targets[index.to(train.targets.device)]
-            with compute.autocast():
-                outputs = module(inputs)
-            outputs = outputs.float()
-            loss = task.training_loss(outputs, targets, recipe)
+            index = indices[step - done]
+            rate = optim.learning_rate(optimizer)
             optimizer.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
+            targets = train.targets[index.to(train.targets.device)]
+            draws = plan.draws[:, index]
+            loss, outputs = _gradient(module, inputs, targets, draws, recipe, task, compute, scaler)
+            if recipe.clip:
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
             scaler.step(optimizer)
             scaler.update()
-            rate = optim.learning_rate(optimizer)
             schedule.after_step()
+            if average:
+                average.update(module, (epoch - first_epoch - 1) * steps + step + 1)
             with torch.no_grad():
-                sums += torch.stack([loss.detach(), task.score(outputs, targets)])
+                sums += torch.stack([loss, task.score(outputs, targets)])
+            losses.add(step, loss, rate)
             watcher.step(len(index))
             if step + 1 < steps and keeper.due():
+                losses.look()
                 keeper.save(standing(step + 1))
-        train_loss, train_score = (sums / steps).tolist()  # waits for the device
+        losses.look()
+        train_loss, train_score = (sums / steps).tolist()
         seconds = time.perf_counter() - started
-        val_loss, val_score = evaluate(module, val, recipe, task, compute)
-        if not math.isfinite(train_loss + val_loss):
+        val_loss, val_score = evaluate(judged, val, recipe, task, compute)
+        if not math.isfinite(val_loss):
             raise UserError(
-                f"the loss is no longer a number in epoch {epoch} ({phase}): {train_loss:g} on "
-                f"training images, {val_loss:g} on validation, at learning rate {rate:g}; lower "
-                "optimizer.lr, or set runtime.precision: fp32"
+                f"the validation loss is {val_loss:g} after epoch {epoch} ({phase}); lower "
+                "optimizer.lr, set clip: 1.0, or set runtime.precision: fp32"
             )
         row = Row(phase, epoch, rate, train_loss, train_score, val_loss, val_score)
         rows.append(row)
@@ -186,12 +202,73 @@ def fit(
         patience += 1
         merit = task.merit(val_score, val_loss)
         if merit > best:
-            best, kept, patience = merit, _copy(module), 0
+            best, kept, patience = merit, _copy(judged), 0
         sums, done = torch.zeros_like(sums), 0
         if keeper.due():
             keeper.save(standing(step=0))
     module.load_state_dict(kept)
     return rows
+
+
+@dataclass
+class Losses:
+    """Watches the losses of an epoch's steps, and looks at them seldom enough not to slow a device
+    down."""
+
+    epoch: int
+    steps: int
+    phase: str
+    unseen: list[tuple[int, Tensor, float]] = field(default_factory=list)
+
+    def add(self, step: int, loss: Tensor, rate: float) -> None:
+        self.unseen.append((step, loss, rate))
+        if len(self.unseen) == LOOK or loss.device.type == "cpu":
+            self.look()
+
+    def look(self) -> None:
+        """Raise a UserError at the first loss that is not finite."""
+        seen, self.unseen = self.unseen, []
+        values = torch.stack([loss for _, loss, _ in seen]).tolist() if seen else []
+        for (step, _, rate), value in zip(seen, values, strict=True):
+            if not math.isfinite(value):
+                raise UserError(
+                    f"the loss is {value:g} at step {step + 1} of {self.steps} in epoch "
+                    f"{self.epoch} ({self.phase}), at learning rate {rate:g}: lower optimizer.lr, "
+                    "set clip: 1.0, or set runtime.precision: fp32"
+                )
+
+
+def _gradient(
+    module: nn.Module,
+    inputs: Batch,
+    targets: Tensor,
+    draws: Tensor,
+    recipe: Recipe,
+    task: Task,
+    compute: Compute,
+    scaler: torch.amp.GradScaler,
+) -> tuple[Tensor, Tensor]:
+    """Leave the gradient of a batch in the parameters; its loss (a scalar) and outputs [B, K]."""
+    if recipe.augment.mixup or recipe.augment.cutmix:
+        assert isinstance(inputs, Tensor)
+        inputs, share = augment.mix(inputs, draws.to(compute.device), recipe.augment)
+        targets = task.mixed(targets, share)
+    parts = zip(_parts(inputs, recipe.accumulate), targets.chunk(recipe.accumulate), strict=True)
+    total, outputs = torch.zeros((), device=compute.device), []
+    for part, wanted in parts:
+        with compute.autocast():
+            found = module(part).float()
+        loss = task.training_loss(found, wanted, recipe) * (len(wanted) / len(targets))
+        scaler.scale(loss).backward()
+        total += loss.detach()
+        outputs.append(found.detach())
+    return total, torch.cat(outputs)
+
+
+def _parts(inputs: Batch, count: int) -> Sequence[Batch]:
+    if isinstance(inputs, Tensor):
+        return inputs.chunk(count)
+    return list(zip(*(tensor.chunk(count) for tensor in inputs), strict=True))
 
 
 def evaluate(
@@ -201,21 +278,6 @@ def evaluate(
     outputs = predict(module, examples, compute)
     loss = task.loss(outputs, examples.targets, recipe)
     return loss.item(), task.score(outputs, examples.targets).item()
-
-
-def predict(module: nn.Module, examples: Examples, compute: Compute) -> Tensor:
-    """Outputs for every example in order, float32 [N, K] on the device, in evaluation mode."""
-    module.eval()
-    outputs = []
-    batch_size = EVALUATION_BATCH
-    if isinstance(examples, Images):
-        pixels = examples.expects.height * examples.expects.width
-        most = EVALUATION_PIXELS.get(compute.device.type, OTHER_PIXELS)
-        batch_size = max(1, min(batch_size, most // pixels))
-    with torch.no_grad(), compute.autocast():
-        for index in torch.arange(len(examples)).split(batch_size):
-            outputs.append(module(examples.batch(index, None, NONE)).float())
-    return torch.cat(outputs)
 
 
 def _begin(

@@ -4,6 +4,7 @@ Every key is checked before any work starts: an unknown key, a missing one or a 
 kind is refused with its place in the file and, where there is one, the nearest known key.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -93,8 +94,9 @@ class Data(Section):
 class Augment(Section):
     """Random changes of each training image, drawn anew each epoch. All off by default."""
 
-    flip: bool = False
-    """Mirror left to right with probability one half."""
+    flip: bool | Literal["alternating"] = False
+    """Mirror left to right with probability one half; alternating: half of the images at first,
+    and then each in every other epoch (arXiv 2404.00498)."""
     crop: NonNegativeInt = 0
     """Pad by this many pixels (by reflection) and crop back at a random place."""
     shift: Fraction = 0.0
@@ -105,6 +107,12 @@ class Augment(Section):
     """Scale by a factor between 1 - zoom and 1 + zoom."""
     erase: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability of erasing one rectangle (random erasing, arXiv 1708.04896)."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Blend each image with another; the shares are drawn from Beta(mixup, mixup) (arXiv
+    1710.09412). With cutmix too, each image gets one of the two."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """Paste a rectangle of another image into each; the area is drawn from Beta(cutmix, cutmix)
+    (arXiv 1905.04899)."""
 
 
 class SGD(Section):
@@ -121,7 +129,29 @@ class Adam(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
 
 
-Optimizer = Annotated[SGD | Adam, Field(discriminator="name")]
+class Others(Section):
+    """SGD with Nesterov momentum, for the parameters that Muon is not for."""
+
+    lr: PositiveFloat
+    """Of the head."""
+    bias_lr: PositiveFloat
+    """Of the body's biases, scales and shifts."""
+    momentum: Fraction = 0.85
+    weight_decay: Fraction = 0.0
+    """The share of these parameters that a step at the full rate takes away."""
+
+
+class Muon(Section):
+    """Orthogonalised momentum for the matrices and convolutions of the body, whose norm is held at
+    that of an orthogonal matrix (arXiv 2404.00498 and its author's airbench94_muon)."""
+
+    name: Literal["muon"]
+    lr: PositiveFloat
+    momentum: Fraction = 0.6
+    others: Others
+
+
+Optimizer = Annotated[SGD | Adam | Muon, Field(discriminator="name")]
 
 
 class Constant(Section):
@@ -134,6 +164,12 @@ class Step(Section):
     name: Literal["step"]
     step_size: PositiveInt
     gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
+class Linear(Section):
+    """From the full rate to zero along a line."""
+
+    name: Literal["linear"]
 
 
 class Cosine(Section):
@@ -159,7 +195,9 @@ class Plateau(Section):
     min_lr: Annotated[float, Field(ge=0)] = 0.0
 
 
-Schedule = Annotated[Constant | Step | Cosine | OneCycle | Plateau, Field(discriminator="name")]
+Schedule = Annotated[
+    Constant | Step | Linear | Cosine | OneCycle | Plateau, Field(discriminator="name")
+]
 
 
 class Recipe(Section):
@@ -169,11 +207,21 @@ class Recipe(Section):
     min_steps: NonNegativeInt = 0
     """Where labels are few, epochs are added until there are this many steps."""
     batch_size: PositiveInt = 128
+    accumulate: PositiveInt = 1
+    """Parts in which a batch goes through the network, one after the other, so that it needs less
+    memory: the same steps, but that BatchNorm sees the parts."""
     optimizer: Optimizer
     schedule: Schedule = Constant(name="constant")
     loss: Literal["cross_entropy", "l1", "l2", "huber"] | None = None
     """null: cross_entropy for classes, l2 for numbers."""
     label_smoothing: Fraction = 0.0
+    clip: PositiveFloat | None = None
+    """The largest norm of a step's gradient (arXiv 1211.5063)."""
+    stem_epochs: PositiveInt | None = None
+    """Epochs after which the network's first layer is trained no further."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay, a step, of an exponential moving average of the weights; the average is then what is
+    validated and kept."""
     early_stopping: PositiveInt | None = None
     """Stop after this many epochs without a better validation score."""
     augment: Augment = Augment()
@@ -182,18 +230,34 @@ class Recipe(Section):
 class Scratch(Recipe):
     """A network trained from random weights."""
 
-    net: Literal["simple_cnn", "vgg10", "resnet20"]
+    net: Literal["simple_cnn", "vgg10", "resnet20", "speednet"]
     dropout: Fraction = 0.0
     """Before the last layer."""
 
 
-class Finetune(Recipe):
+class HeadRecipe(Recipe):
+    """The phase that trains the head on the frozen backbone."""
+
+    views: PositiveInt | None = None
+    """What is frozen in front is run once over this many augmented views of each image, which
+    the epochs then take in turn; null: at every step, or once where images are not augmented."""
+
+    @model_validator(mode="after")
+    def _caches_whole_images(self) -> "HeadRecipe":
+        if self.views and (self.augment.mixup or self.augment.cutmix):
+            raise ValueError("views are of single images: leave out mixup and cutmix, or views")
+        return self
+
+
+class Finetune(HeadRecipe):
     """The phase that trains the backbone's last layers with the head."""
 
     layers: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The last share of the backbone's layers that is trained; 1 is all of them."""
     batchnorm: Literal["frozen", "trained"] = "trained"
     """frozen: keep the pretrained statistics, scale and shift in every layer."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate for each layer further from the head (arXiv 1801.06146)."""
 
 
 class Transfer(Section):
@@ -210,7 +274,7 @@ class Transfer(Section):
     """Side to which images are resized on the device; null keeps the prepared size."""
     dropout: Fraction = 0.0
     """Before the new head."""
-    head: Recipe | None = None
+    head: HeadRecipe | None = None
     finetune: Finetune | None = None
 
     @field_validator("args")
@@ -242,6 +306,16 @@ Model = Annotated[
 class Runtime(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    determinism: bool = True
+    """Kernels that give the same bytes at every run; false allows faster ones on CUDA."""
+    compile: bool = False
+    """torch.compile: minutes of warm-up, which long trainings earn back."""
+
+
+class Evaluation(Section):
+    views: Literal["plain", "flip", "flip_shift"] = "plain"
+    """What predictions are the mean over: the image; the image and its mirror image; and
+    these moved by one pixel along both diagonals too, at half the weight (arXiv 2404.00498)."""
 
 
 class Params(Section):
@@ -255,6 +329,7 @@ class Params(Section):
     scratch: list[str]
     transfer: list[str]
     models: dict[str, Model]
+    evaluation: Evaluation
     runtime: Runtime
 
     @model_validator(mode="after")
@@ -281,6 +356,11 @@ class Params(Section):
                 if recipe.loss and classes != (self.data.task == "classification"):
                     raise ValueError(
                         f"models.{name}: loss {recipe.loss} is not for {self.data.task}"
+                    )
+                if recipe.accumulate > recipe.batch_size:
+                    raise ValueError(
+                        f"models.{name}: accumulate {recipe.accumulate} parts cannot be made of a "
+                        f"batch of {recipe.batch_size}"
                     )
         return self
 
@@ -324,6 +404,16 @@ def phases(model: Scratch | Transfer) -> dict[str, Recipe]:
     return {name: recipe for name, recipe in found.items() if recipe is not None}
 
 
+class Loader(yaml.SafeLoader):
+    """Reads numbers as YAML 1.2 does, and so DVC, which writes 0.00001 as 1e-05: PyYAML, by YAML
+    1.1, takes that for text."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check the params file.
 
@@ -331,7 +421,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
         UserError: the file is missing or breaks the schema; one line per fault.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: cp studies/digits.yaml {path}") from None
     except yaml.YAMLError as error:
@@ -367,7 +457,7 @@ def _explain(fault: Any, content: Any) -> str:
         return f"{place}: {tag!r} is not one of {fault['ctx']['expected_tags']}"
     given = fault["input"]
     if isinstance(given, str) and _is_number(given):
-        return f"{place}: YAML reads {given} as text; write the number out, such as 0.001"
+        return f"{place}: {given!r} is text; write the number without quotes"
     return f"{place}: {fault['msg']}, not {given!r}"
 
 

@@ -4,7 +4,8 @@ import ctypes
 import os
 import platform
 import resource
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -32,15 +33,17 @@ class Compute:
         return context
 
     def holds(self, size: int) -> bool:
-        """Whether `size` bytes of images fit on the device beside the training itself."""
-        if self.device.type != "cuda":
-            return False
-        free, _ = torch.cuda.mem_get_info(self.device)
+        """Whether `size` bytes of data fit on the device beside the training itself."""
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+        else:
+            free = available_memory()
         return size < free // 2
 
 
 def choose(runtime: Runtime, network: nn.Module) -> Compute:
-    """The device and precision for a network, with deterministic algorithms switched on.
+    """The device and precision for a network; deterministic algorithms are switched on, or off if
+    `runtime` says so.
 
     `auto` takes CUDA, then Apple's MPS, then the CPU. Its precision is bf16 where the device has
     bf16 matrix instructions, except for depthwise convolutions on a CPU, which bf16 slows down
@@ -60,10 +63,13 @@ def choose(runtime: Runtime, network: nn.Module) -> Compute:
         raise UserError(f"runtime.device: {name} is not available here; use auto or cpu")
     # read by cuBLAS when it starts: without it, its results may differ from run to run
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    if runtime.compile:
+        torch.use_deterministic_algorithms(runtime.determinism)
+    else:  # the same, but for the compiler, whose import takes seconds
+        torch.set_deterministic_debug_mode("error" if runtime.determinism else "default")
     # deterministic mode fills new tensors with NaN to show errors; that costs 5 % of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark = not runtime.determinism
     if name == "cpu":
         _keep_freed_memory()
     device = torch.device(name)
@@ -85,14 +91,17 @@ def _keep_freed_memory() -> None:
 
 def _fastest_precision(device: torch.device, network: nn.Module) -> str:
     if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    if device.type == "cpu" and _cpu_multiplies_bf16() and not _has_depthwise(network):
-        return "bf16"
-    return "fp32"
+        return "bf16" if multiplies_bf16(device) else "fp16"
+    return "bf16" if multiplies_bf16(device) and not _has_depthwise(network) else "fp32"
 
 
-def _cpu_multiplies_bf16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for matrices of bf16; others emulate them, slowly."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and bool(
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
 
 
 def _has_depthwise(network: nn.Module) -> bool:
@@ -114,6 +123,16 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
+def available_memory() -> int:
+    """Bytes of main memory that programs can still have without swapping."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            kib = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
+        return int(kib) * 1024
+    except (OSError, StopIteration):  # not Linux: half of what there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
 def peak_memory(device: torch.device) -> int:
     """Peak memory of this process in bytes: the device's where it has its own, else resident."""
     if device.type == "cuda":
@@ -121,3 +140,25 @@ def peak_memory(device: torch.device) -> int:
     # ru_maxrss is in KiB on Linux and in bytes on macOS
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@contextmanager
+def explaining(batch_size: int, accumulate: int) -> Iterator[None]:
+    """Turn what torch says when a device's memory is full, or when it lacks a deterministic kernel,
+    into a message that says what to do."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError among them
+        text = str(error)
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
+            raise UserError(
+                f"out of memory with batch_size {batch_size}, accumulate {accumulate}: set "
+                f"accumulate: {accumulate * 2} (the same batch in smaller parts), or a smaller "
+                "batch_size or image_size"
+            ) from error
+        if "deterministic" in text:
+            raise UserError(
+                "this network has no kernels here that give the same bytes at every run "
+                f"({text.split('.')[0]}): set runtime.determinism: false, or runtime.device: cpu"
+            ) from error
+        raise

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -30,8 +31,22 @@ class Task:
     def classification(self) -> bool:
         return self.kind == "classification"
 
+    def mixed(self, targets: Tensor, share: Tensor) -> Tensor:
+        """Targets of images that are mixed with the one before them in the batch.
+
+        Args:
+            share: of the other image, float32 [B].
+
+        Returns:
+            Probabilities float32 [B, K], or numbers float32 [B].
+        """
+        if self.classification:
+            targets = F.one_hot(targets, self.outputs).float()
+            share = share[:, None]
+        return torch.lerp(targets, targets.roll(1, 0), share)
+
     def training_loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
-        """Mean loss of a batch, a scalar with gradient."""
+        """Mean loss of a batch, a scalar with gradient; targets may be mixed ones."""
         if self.classification:
             return F.cross_entropy(outputs, targets, label_smoothing=recipe.label_smoothing)
         return REGRESSION_LOSSES[recipe.loss or "l2"](outputs[:, 0], targets)

@@ -7,17 +7,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from vision import backbone, fit, task
+from vision import backbone, examples, features, fit, runtime, task
 from vision.checkpoint import Checkpoint
 from vision.errors import UserError
-from vision.examples import NONE, Examples, Features, Images, load_images
+from vision.examples import Images
 from vision.fit import Row, Watcher
+from vision.nets.speednet import Whitening
 from vision.network import Architecture, Input, Network, build_body, count_parameters
 from vision.params import Finetune, Recipe, Runtime, Scratch, Transfer, phases
-from vision.prepared import Manifest, Prepared, Split
+from vision.prepared import Manifest, Prepared
 from vision.runtime import Compute, choose
 from vision.saved import Description
+
+WHITENED = 5000
+"""About as many training images is a whitening layer computed from."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def train(
     prepared: Prepared,
     subset: NDArray[np.int64],
     seed: int,
-    runtime: Runtime,
+    wanted: Runtime,
     watcher: Watcher,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
@@ -74,8 +79,8 @@ def train(
     on the validation split. A run that `checkpoint` holds is continued.
 
     Raises:
-        UserError: weights cannot be had, the device is missing, a crop is wider than the images, or
-            the loss is not finite.
+        UserError: weights cannot be had, the device is missing or its memory too small, a crop is
+            wider than the images, or the loss is not finite.
         Stopped: the checkpoint was asked to stop, and has saved.
     """
     started = time.perf_counter()
@@ -89,10 +94,11 @@ def train(
         )
     torch.manual_seed(seed)
     network, described = _build(model, manifest, learned.outputs)
-    compute = choose(runtime, network)
+    compute = choose(wanted, network)
     network.to(compute.device)
-    train_images = examples(prepared, "train", described["input"], compute, subset)
-    val_images = examples(prepared, "val", described["input"], compute)
+    train_images = examples.load(prepared, "train", described["input"], compute, subset)
+    val_images = examples.load(prepared, "val", described["input"], compute)
+    _whiten(network, train_images)
 
     saved = checkpoint.load() if checkpoint else None
     if saved and saved["weights"] != described["weights"]:
@@ -106,27 +112,36 @@ def train(
             watcher.epoch(row, 0, 0.0)
     finished = {row.phase for row in rows}
     for phase, recipe in phases(model).items():
+        rates: dict[nn.Parameter, float] = {}
         if isinstance(model, Transfer):
-            _freeze(network, recipe)
+            rates = _freeze(network, recipe)
+        trainable = count_parameters(network, trainable=True)
         if phase in finished or (saved and recipe.epochs == 0):
             continue
-        module, train_set, val_set = _shortcut(network, recipe, train_images, val_images, compute)
         keeper = PhaseKeeper(checkpoint, network, described["weights"], phase, rows, started)
         if saved and saved["phase"] == phase:
             keeper.resumed = saved["fit"]
-        rows += fit.fit(
-            module,
-            train_set,
-            val_set,
-            recipe,
-            learned,
-            compute,
-            phase=phase,
-            seed=seed,
-            first_epoch=len(rows),
-            watcher=watcher,
-            keeper=keeper,
-        )
+        with runtime.explaining(recipe.batch_size, recipe.accumulate):
+            module, train_set, val_set = features.shortcut(
+                network, recipe, train_images, val_images, seed, compute
+            )
+            if wanted.compile:
+                module.compile()
+            rows += fit.fit(
+                module,
+                train_set,
+                val_set,
+                recipe,
+                learned,
+                compute,
+                phase=phase,
+                seed=seed,
+                first_epoch=len(rows),
+                stem=next(network.body.children()),
+                rates=rates,
+                watcher=watcher,
+                keeper=keeper,
+            )
     seconds = time.perf_counter() - started
     description = Description(
         task=manifest.task,
@@ -136,26 +151,10 @@ def train(
         target_std=learned.target_std,
         dropout=model.dropout,
         parameters=count_parameters(network),
-        trainable_parameters=count_parameters(network, trainable=True),
+        trainable_parameters=trainable,
         **described,
     )
     return Trained(network, description, rows, compute, val_images, seconds)
-
-
-def examples(
-    prepared: Prepared,
-    split: Split,
-    expects: Input,
-    compute: Compute,
-    subset: NDArray[np.int64] | None = None,
-) -> Images:
-    """A split, or the images `subset` of it, ready for a network."""
-    pixels, targets = prepared.images(split), prepared.targets(split)
-    if subset is not None and len(subset) < len(targets):
-        pixels, targets = pixels[subset], targets[subset]
-    learned = task.of(prepared.manifest)
-    scale = None if learned.classification else (learned.target_mean, learned.target_std)
-    return load_images(pixels, targets, expects, compute, scale)
 
 
 def _build(
@@ -190,24 +189,19 @@ def _build(
     }
 
 
-def _freeze(network: Network, recipe: Recipe) -> None:
-    if isinstance(recipe, Finetune):
-        backbone.train_last(network.body, recipe.layers, recipe.batchnorm)
-    else:
+def _freeze(network: Network, recipe: Recipe) -> dict[nn.Parameter, float]:
+    """Freeze what the phase does not train; factors on the learning rate of what it does."""
+    if not isinstance(recipe, Finetune):
         backbone.train_last(network.body, 0)
+        return {}
+    backbone.train_last(network.body, recipe.layers, recipe.batchnorm)
+    return backbone.layer_rates(network.body, recipe.layer_decay)
 
 
-def _shortcut(
-    network: Network, recipe: Recipe, train: Images, val: Images, compute: Compute
-) -> tuple[torch.nn.Module, Examples, Examples]:
-    """What a phase has to train, and on what: where the whole body is frozen and images are not
-    augmented, its features are computed once and the head alone is trained on them."""
-    frozen = not any(p.requires_grad for p in network.body.parameters())
-    if not frozen or recipe.augment != NONE or recipe.epochs == 0:
-        return network, train, val
-    body = network.body
-    return (
-        network.head,
-        Features(fit.predict(body, train, compute), train.targets),
-        Features(fit.predict(body, val, compute), val.targets),
-    )
+def _whiten(network: Network, images: Images) -> None:
+    """Give a first layer that is computed from the training images what it needs of them."""
+    for module in network.body.children():
+        if isinstance(module, Whitening):
+            every = torch.arange(len(images))
+            few = every[:: max(1, len(images) // WHITENED)]  # they may lie sorted by class
+            module.fit(images.batch(few, None, examples.NONE))

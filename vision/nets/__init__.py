@@ -12,10 +12,12 @@ from torch import nn
 
 from vision.nets.resnet import resnet20
 from vision.nets.simple_cnn import simple_cnn
+from vision.nets.speednet import speednet
 from vision.nets.vgg import vgg10
 
 BODIES: dict[str, Callable[[int, int, int], nn.Sequential]] = {
     "simple_cnn": simple_cnn,
     "vgg10": vgg10,
     "resnet20": resnet20,
+    "speednet": speednet,
 }
