@@ -3,7 +3,6 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -45,7 +44,7 @@ def shortcut(
     size = samples * sum(_kept(blank).nbytes for blank in blanks)
     what = (
         f"frozen layers: outputs of {len(train):,} images in {len(plans)} view(s) and "
-        f"{len(val):,} of validation, {size / 1e9:.2f} GB"
+        f"{len(val):,} of validation, {size / 1e6:,.1f} MB"
     )
     place = _place(size, compute)
     if place is None:
@@ -54,17 +53,18 @@ def shortcut(
     print(f"{what}, kept in {place}", file=sys.stderr)
 
     def features(images: Images, plans: list[Plan | None]) -> Features:
-        streamed = compute.device.type != place and place != "memory"
-        kept = [tuple(_run(front, images, plan, recipe, compute, blanks, place)) for plan in plans]
+        streamed = place == "file" or (place == "memory" and compute.device.type != "cpu")
+        kept = [_run(front, images, plan, recipe, compute, blanks, place) for plan in plans]
         return Features(kept, images.targets, compute.device, streamed)
 
     return rest, features(train, plans), features(val, [None])
 
 
 def _place(size: int, compute: Compute) -> str | None:
-    """Where so many bytes fit: the device, memory, a file, or nowhere."""
+    """Where so many bytes fit: the device (by its name), memory, a file, or nowhere."""
+    device = compute.device.type
     if compute.holds(size):
-        return compute.device.type
+        return "memory" if device == "cpu" else device
     if size < runtime.available_memory() // 2:
         return "memory"
     return "file" if size < shutil.disk_usage(".").free // 2 else None
@@ -78,9 +78,9 @@ def _run(
     compute: Compute,
     blanks: tuple[Tensor, ...],
     place: str,
-) -> Iterator[Tensor]:
+) -> tuple[Tensor, ...]:
     """The front's outputs [N, ...] for all images in one view."""
-    kept = [_room(len(images), _kept(blank), compute, place) for blank in blanks]
+    kept = tuple(_room(len(images), _kept(blank), compute, place) for blank in blanks)
     start = 0
     with torch.no_grad(), compute.autocast():
         for inputs in in_order(images, compute, plan, recipe.augment):
@@ -88,7 +88,7 @@ def _run(
             for values, output in zip(kept, outputs, strict=True):
                 values[start : start + len(output)] = _kept(output)
             start += len(inputs)
-    yield from kept
+    return kept
 
 
 def _kept(output: Tensor) -> Tensor:
