@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro reproduce lint test lock
+.PHONY: help setup repro reproduce bench lint test lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,9 @@ repro: setup  ## run what params.yaml asks for, as far as it has not been run ye
 
 reproduce: setup  ## run the committed study again in a fresh clone, and compare its bytes
 	@python -m stages.reproduce
+
+bench: setup  ## compare the engine with what one would otherwise write (takes a quarter of an hour)
+	@python -m benchmarks
 
 lint: setup  ## check style and types
 	ruff check .
