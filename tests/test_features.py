@@ -16,6 +16,8 @@ from vision.params import Transfer, check
 from vision.prepared import Prepared
 from vision.train import Trained, train
 
+TRIED = 12
+"""Images that the cut is tried on, and by which the outputs' size is known."""
 SGD = {"name": "sgd", "lr": 0.05}
 
 
@@ -60,7 +62,7 @@ def test_what_is_frozen_sees_each_image_once(
     counts = classes.manifest.counts
     counter = Counter(monkeypatch)
     cached = run(classes)
-    assert counter.images == counts["train"] + counts["val"] + 1  # one to know the size
+    assert counter.images == counts["train"] + counts["val"] + TRIED
     assert f"outputs of {counts['train']} images in 1 view(s)" in capsys.readouterr().err
     monkeypatch.setattr("vision.prefix.cut", lambda network: None)
     counter.images = 0
@@ -94,7 +96,7 @@ def test_augmented_images_go_through_the_whole_network_unless_views_are_asked_fo
     assert counter.images > 2 * counts["train"]  # what fills no batch is dropped
     counter.images = 0
     views = run(classes, augment={"flip": True, "crop": 2}, views=2, epochs=4)
-    assert counter.images == 2 * counts["train"] + counts["val"] + 1
+    assert counter.images == 2 * counts["train"] + counts["val"] + TRIED
     plain = run(classes, epochs=4)
     losses = [[row.train_loss for row in t.rows] for t in (views, plain, augmented)]
     assert losses[0] != losses[1]

@@ -34,12 +34,15 @@ def shortcut(
     if parts is None:
         return network, train, val
     front, rest = parts
+    few = train.batch(torch.arange(min(4, len(train))), None, NONE)
+    if not prefix.agrees(network, front, rest, few):
+        return network, train, val
     plans: list[Plan | None] = [None]
     if views and recipe.augment != NONE:
         every = range(1, views + 1)
         plans = [augment.plan(len(train), seed, view, recipe.augment) for view in every]
     with torch.no_grad(), compute.autocast():
-        blanks = front.eval()(train.batch(torch.arange(1), None, NONE))
+        blanks = tuple(output[:1] for output in front(few))
     samples = len(train) * len(plans) + len(val)
     size = samples * sum(_kept(blank).nbytes for blank in blanks)
     what = (
