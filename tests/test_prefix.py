@@ -18,7 +18,13 @@ from vision.prefix import Suffix, agrees, cut
 SIZE = 32
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
 def images(count: int = 4) -> Tensor:
+    """The same ones at every call."""
     return torch.randn(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
 
 
@@ -32,7 +38,6 @@ def network(body: nn.Module, dropout: float = 0.0) -> Network:
 
 
 def partly_frozen(name: str, share: float, batchnorm: str = "trained", **args: Any) -> Network:
-    torch.manual_seed(0)
     expects = Input(3, SIZE, SIZE, [0.5] * 3, [0.25] * 3)
     net = network(build_body(Architecture(name, args), expects), dropout=0.1)
     train_last(net.body, share, batchnorm)
