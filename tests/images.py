@@ -25,6 +25,7 @@ labels_per_class: [all]
 scratch: [net]
 transfer: []
 models: {{net: {{net: resnet20, epochs: 1, optimizer: {{name: sgd, lr: 0.1}}}}}}
+evaluation: {{}}
 runtime: {{}}
 """
 
