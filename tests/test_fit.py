@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.prepared_data import bright_or_dark, brightness, noise
+from tests.prepared_data import bright_or_dark, noise
 from vision import fit, optim, task
 from vision.errors import UserError
 from vision.fit import Row
@@ -40,16 +40,6 @@ class Recorder:
     def epoch(self, row: Row, images: int, seconds: float) -> None:
         assert seconds > 0
         self.epochs.append((row, images))
-
-
-@pytest.fixture(scope="module")
-def classes(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return bright_or_dark(tmp_path_factory.mktemp("classes"))
-
-
-@pytest.fixture(scope="module")
-def numbers(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return brightness(tmp_path_factory.mktemp("numbers"))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.prepared_data import bright_or_dark, brightness
 from tests.test_fit import CPU, Recorder, run, state
 from vision import backbone, optim, task
 from vision.errors import UserError
@@ -24,16 +23,6 @@ MUON: dict[str, Any] = {
     "lr": 0.1,
     "others": {"lr": 1.0, "bias_lr": 10.0, "weight_decay": 0.004},
 }
-
-
-@pytest.fixture(scope="module")
-def classes(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return bright_or_dark(tmp_path_factory.mktemp("classes"))
-
-
-@pytest.fixture(scope="module")
-def numbers(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return brightness(tmp_path_factory.mktemp("numbers"))
 
 
 def largest_difference(one: Trained, other: Trained) -> float:
