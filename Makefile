@@ -7,13 +7,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: .venv/ready  ## install the locked packages into .venv (torch's CUDA build: about 6 GB)
+setup: .venv/wrapped  ## install the locked packages into .venv (torch's CUDA build: about 6 GB)
 
-# the `dvc` that pip makes calls DVC; ours calls stages/dvc_command.py, which then does
 .venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	@touch $@
+
+# the `dvc` that pip makes calls DVC; ours calls stages/dvc_command.py, which then does
+.venv/wrapped: .venv/ready
 	@sed -i.pip 's|^from dvc.cli import main|sys.path.append(sys.prefix + "/.."); from stages.dvc_command import main|' .venv/bin/dvc
 	@touch $@
 

@@ -17,7 +17,8 @@ def network(name: str, channels: int = 3, size: int = 32, outputs: int = 10) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("simple_cnn", 315_722), ("vgg10", 402_770), ("resnet20", 269_722)]
+    ("name", "parameters"),
+    [("simple_cnn", 315_722), ("vgg10", 402_770), ("resnet20", 269_722), ("speednet", 1_972_802)],
 )
 def test_parameter_counts_at_cifar_size(name: str, parameters: int) -> None:
     assert count_parameters(network(name)) == parameters
@@ -36,7 +37,7 @@ def test_other_sizes_follow_and_every_parameter_gets_a_gradient(
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in trained)
 
 
-@pytest.mark.parametrize("name", ["simple_cnn", "vgg10"])
+@pytest.mark.parametrize("name", ["simple_cnn", "vgg10", "speednet"])
 def test_too_small_images_say_what_to_set(name: str) -> None:
     with pytest.raises(UserError, match=r"data\.image_size"):
         network(name, size=6)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from tests.test_fit import CPU, Recorder, run, state
 from vision import backbone, optim, task
 from vision.errors import UserError
-from vision.examples import Images
 from vision.nets.speednet import Whitening
 from vision.network import Architecture, Input, Network, build_body
 from vision.params import SGD, Finetune, Muon, Transfer, check
@@ -251,32 +250,34 @@ def test_the_whitening_layer_makes_patches_of_the_training_images_white(classes:
     torch.testing.assert_close(flat @ flat.T / flat.shape[1], torch.eye(12), atol=0.05, rtol=0)
 
 
-def test_a_full_memory_says_what_to_do(classes: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Images, *args: Any) -> Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+@pytest.mark.parametrize(
+    ("raised", "expected", "message"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory."),
+            UserError,
+            "accumulate 2: set accumulate: 4",
+        ),
+        (RuntimeError("can't allocate memory: 2 bytes"), UserError, "batch_size 32, accumulate 2"),
+        (
+            RuntimeError("max_pool_backward does not have a deterministic implementation, but"),
+            UserError,
+            r"max_pool_backward.*runtime\.determinism: false",
+        ),
+        (RuntimeError("shapes do not match"), RuntimeError, "^shapes do not match$"),
+    ],
+    ids=["device", "processor", "kernel", "anything else"],
+)
+def test_what_torch_says_becomes_what_to_do(
+    classes: Prepared,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: RuntimeError,
+    expected: type[Exception],
+    message: str,
+) -> None:
+    def fail(*args: Any) -> Tensor:
+        raise raised
 
-    monkeypatch.setattr(task.Task, "training_loss", full)
-    with pytest.raises(UserError, match=r"batch_size 32, accumulate 2: set accumulate: 4"):
+    monkeypatch.setattr(task.Task, "training_loss", fail)
+    with pytest.raises(expected, match=message):
         run(classes, accumulate=2)
-
-
-def test_a_missing_deterministic_kernel_says_what_to_do(
-    classes: Prepared, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def lacking(self: Images, *args: Any) -> Tensor:
-        raise RuntimeError("max_pool_backward does not have a deterministic implementation, but")
-
-    monkeypatch.setattr(task.Task, "training_loss", lacking)
-    with pytest.raises(UserError, match=r"max_pool_backward.*runtime\.determinism: false"):
-        run(classes)
-
-
-def test_any_other_error_of_torch_is_left_alone(
-    classes: Prepared, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(self: Images, *args: Any) -> Tensor:
-        raise RuntimeError("shapes do not match")
-
-    monkeypatch.setattr(task.Task, "training_loss", broken)
-    with pytest.raises(RuntimeError, match="shapes do not match"):
-        run(classes)

@@ -74,7 +74,8 @@ class Muon(SGD):
     scaled to the norm of an orthogonal matrix first (arXiv 2404.00498; K. Jordan, "Muon", 2024).
 
     torch's own Muon takes matrices alone and timm's has no such scaling; both iterate in bf16,
-    which processors without bf16 instructions emulate some 500 times slower than fp32.
+    which processors without such instructions emulate (0.25 against 139 GFLOP/s in fp32, matrices
+    of 2048x2048 on two AVX2 cores).
     """
 
     COEFFICIENTS: ClassVar = [(3.4445, -4.7750, 2.0315)]

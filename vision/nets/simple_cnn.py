@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from vision.errors import UserError
+from vision.nets.size import require
 
 
 def simple_cnn(channels: int, height: int, width: int) -> nn.Sequential:
@@ -12,11 +12,7 @@ def simple_cnn(channels: int, height: int, width: int) -> nn.Sequential:
     Raises:
         UserError: the images are smaller than 10x10.
     """
-    if min(height, width) < 10:
-        raise UserError(
-            f"simple_cnn needs images of at least 10x10 pixels, not {height}x{width}: "
-            "set data.image_size"
-        )
+    require("simple_cnn", 10, height, width)
 
     def pooled(side: int) -> int:
         return ((side - 2) // 2 - 2) // 2

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from vision.errors import UserError
+from vision.nets.size import require
 
 WIDTHS = (64, 256, 256)
 KERNEL = 2
@@ -21,11 +21,7 @@ def speednet(channels: int, height: int, width: int) -> nn.Sequential:
     Raises:
         UserError: the images are smaller than 9x9.
     """
-    if min(height, width) < 9:
-        raise UserError(
-            f"speednet needs images of at least 9x9 pixels, not {height}x{width}: "
-            "set data.image_size"
-        )
+    require("speednet", 9, height, width)
     inputs = 2 * channels * KERNEL**2
     groups = []
     for filters in WIDTHS:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from vision.errors import UserError
+from vision.nets.size import require
 
 
 def vgg10(channels: int, height: int, width: int) -> nn.Sequential:
@@ -12,10 +12,7 @@ def vgg10(channels: int, height: int, width: int) -> nn.Sequential:
     Raises:
         UserError: the images are smaller than 8x8.
     """
-    if min(height, width) < 8:
-        raise UserError(
-            f"vgg10 needs images of at least 8x8 pixels, not {height}x{width}: set data.image_size"
-        )
+    require("vgg10", 8, height, width)
     return nn.Sequential(
         _block(channels, 32),
         _block(32, 64),
