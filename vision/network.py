@@ -1,13 +1,16 @@
 """A network as it is trained, saved and loaded: input, body, head."""
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vision.errors import UserError
 from vision.nets import BODIES
+from vision.nets.stem import keep_resolution
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class Architecture:
     net: str
     """A name of `vision.nets.BODIES`, or timm/NAME."""
     args: dict[str, Any] = field(default_factory=dict)
-    """Further arguments of timm.create_model."""
+    """Its arguments; of timm/NAME, further ones of timm.create_model."""
+    stem: str = "large"
+    """small: the first layer of timm/NAME is changed to keep the resolution."""
 
 
 class Head(nn.Sequential):
@@ -84,15 +89,28 @@ class Network(nn.Module):
 
 
 def build_body(architecture: Architecture, expects: Input) -> nn.Module:
-    """A body with random weights from torch's global generator: input to features [N, F]."""
-    if not architecture.net.startswith("timm/"):
-        return BODIES[architecture.net](expects.channels, expects.height, expects.width)
+    """A body with random weights from torch's global generator: input to features [N, F].
+
+    Raises:
+        UserError: timm has no such network, it does not take the arguments, the stem of a network
+            cannot be small, or the images are too small.
+    """
+    net, args = architecture.net, architecture.args
+    if not net.startswith("timm/"):
+        return BODIES[net](expects.channels, expects.height, expects.width, **args)
     import timm  # takes seconds, and only some networks need it
 
-    name = architecture.net.removeprefix("timm/")
-    body: nn.Module = timm.create_model(
-        name, num_classes=0, in_chans=expects.channels, **architecture.args
-    )
+    name = net.removeprefix("timm/")
+    if not timm.is_model(name):
+        near = get_close_matches(name.split(".")[0], timm.list_models())
+        hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() lists them"
+        raise UserError(f"{net}: timm has no such network; {hint}")
+    try:
+        body: nn.Module = timm.create_model(name, num_classes=0, in_chans=expects.channels, **args)
+    except Exception as error:  # an unknown tag, or arguments that the network does not take
+        raise UserError(f"{net} cannot be built with args {args}: {error}") from error
+    if architecture.stem == "small":
+        keep_resolution(net, body)
     return body
 
 

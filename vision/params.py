@@ -227,12 +227,64 @@ class Recipe(Section):
     augment: Augment = Augment()
 
 
+class CNN(Section):
+    """Arguments of `net: cnn`: a stack of blocks, then global average pooling."""
+
+    depth: Annotated[int, Field(ge=1, le=8)] = 3
+    """Blocks of one convolution each."""
+    filters: PositiveInt = 32
+    """Of the first block; each block has twice as many as the one before, up to 512."""
+    kernel: Literal[3, 5, "mixed"] = 3
+    """Side of the convolutions; mixed: 3 for half of the filters and 5 for the others."""
+    activation: Literal["relu", "leaky_relu", "elu", "gelu"] = "relu"
+    skip: bool = False
+    """Add a block's input to what its convolution makes of it."""
+    downsample: Literal["pooling", "strides"] = "pooling"
+    """How a block halves the image: by max pooling, or by the stride of its convolution."""
+    batchnorm: bool = True
+    grey: bool = False
+    """Look at the brightness of colour images alone."""
+
+
+NETS = ("simple_cnn", "vgg10", "resnet20", "speednet", "cnn")
+ARGUMENTS: dict[str, type[Section]] = {"cnn": CNN}
+"""What the arguments of a network must fit, for those of this project that take any."""
+
+
 class Scratch(Recipe):
     """A network trained from random weights."""
 
-    net: Literal["simple_cnn", "vgg10", "resnet20", "speednet"]
+    net: str
+    """simple_cnn, vgg10, resnet20, speednet, cnn, or timm/NAME."""
+    args: dict[str, Any] = {}
+    """Of cnn: see CNN. Of timm/NAME: further arguments of timm.create_model."""
+    stem: Literal["large", "small"] = "large"
+    """small: the first layer of timm/NAME keeps the resolution, for images of a few dozen pixels
+    (a 3x3 convolution of stride 1, no pooling); large: as the network is."""
     dropout: Fraction = 0.0
     """Before the last layer."""
+
+    @model_validator(mode="after")
+    def _has_a_network(self) -> "Scratch":
+        if self.net.startswith("timm/"):
+            _leave_the_rest_to_us(self.args)
+            return self
+        if self.net not in NETS:
+            raise ValueError(
+                f"net {self.net!r} is not one of this project{_nearest(self.net, NETS)}; "
+                "networks of timm are timm/NAME"
+            )
+        if self.stem == "small":
+            raise ValueError(f"stem: small is for networks of timm, and {self.net} needs none")
+        if self.args and self.net not in ARGUMENTS:
+            raise ValueError(f"{self.net} takes no args")
+        _complete(self.net, self.args)
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The network's arguments, those at their default included."""
+        return _complete(self.net, self.args)
 
 
 class HeadRecipe(Recipe):
@@ -279,10 +331,8 @@ class Transfer(Section):
 
     @field_validator("args")
     @classmethod
-    def _leaves_the_rest_to_us(cls, args: dict[str, Any]) -> dict[str, Any]:
-        taken = sorted({"pretrained", "num_classes", "in_chans"} & set(args))
-        if taken:
-            raise ValueError(f"{', '.join(taken)}: set by the pipeline; use weights for weights")
+    def _are_free(cls, args: dict[str, Any]) -> dict[str, Any]:
+        _leave_the_rest_to_us(args)
         return args
 
     @model_validator(mode="after")
@@ -290,6 +340,26 @@ class Transfer(Section):
         if self.head is None and self.finetune is None:
             raise ValueError("give `head` (frozen backbone), `finetune`, or both")
         return self
+
+
+def _complete(net: str, args: dict[str, Any]) -> dict[str, Any]:
+    section = ARGUMENTS.get(net)
+    if section is None:
+        return args
+    try:
+        return section.model_validate(args).model_dump()
+    except ValidationError as error:
+        lines = [
+            _explain({**fault, "loc": ("args", *fault["loc"])}, {"args": args})
+            for fault in error.errors(include_url=False)
+        ]
+        raise ValueError("; ".join(lines)) from None
+
+
+def _leave_the_rest_to_us(args: dict[str, Any]) -> None:
+    taken = sorted({"pretrained", "num_classes", "in_chans"} & set(args))
+    if taken:
+        raise ValueError(f"args {', '.join(taken)}: set by the pipeline; use weights for weights")
 
 
 def _kind(entry: Any) -> str:

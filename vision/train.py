@@ -163,13 +163,7 @@ def _build(
     """The network before training, and what its description says of where it comes from."""
     if isinstance(model, Transfer):
         found = backbone.load(model, manifest)
-        try:
-            network = Network(found.body, found.input, outputs, model.dropout)
-        except Exception as error:  # networks refuse a size in ways of their own
-            raise UserError(
-                f"backbone {model.backbone} cannot take {found.input.width}x{found.input.height} "
-                f"pixels ({error}): set image_size to a size that it takes"
-            ) from error
+        network = _headed(found.body, found.input, outputs, model.dropout, model.backbone)
         return network, {
             "kind": "transfer",
             "backbone": model.backbone,
@@ -178,15 +172,25 @@ def _build(
             "input": found.input,
         }
     expects = Input(manifest.channels, manifest.height, manifest.width, manifest.mean, manifest.std)
-    architecture = Architecture(model.net)
-    network = Network(build_body(architecture, expects), expects, outputs, model.dropout)
-    return network, {
+    architecture = Architecture(model.net, model.arguments, model.stem)
+    body = build_body(architecture, expects)
+    return _headed(body, expects, outputs, model.dropout, model.net), {
         "kind": "scratch",
         "backbone": None,
         "weights": None,
         "architecture": architecture,
         "input": expects,
     }
+
+
+def _headed(body: nn.Module, expects: Input, outputs: int, dropout: float, name: str) -> Network:
+    try:
+        return Network(body, expects, outputs, dropout)
+    except Exception as error:  # networks refuse a size in ways of their own
+        raise UserError(
+            f"{name} cannot take {expects.width}x{expects.height} pixels ({error}): set "
+            "image_size to a size that it takes"
+        ) from error
 
 
 def _freeze(network: Network, recipe: Recipe) -> dict[nn.Parameter, float]:
