@@ -29,6 +29,20 @@ def test_a_plan_depends_on_seed_and_epoch_alone() -> None:
     assert torch.equal(first.order.sort().values, torch.arange(50))
 
 
+def test_a_balanced_plan_shows_each_class_as_often_and_its_images_evenly() -> None:
+    classes = torch.tensor([0] * 70 + [1] * 20 + [3] * 9)
+    plan = augment.plan(99, 1, 3, Augment(), classes)
+    assert torch.equal(plan.order, augment.plan(99, 1, 3, Augment()).order)
+    shown = classes[plan.samples]
+    assert [int((shown == k).sum()) for k in range(4)] == [33, 33, 0, 33]
+    times = torch.bincount(plan.samples, minlength=99)
+    assert times[:70].max() == 1
+    assert set(times[70:90].tolist()) == {1, 2}
+    assert set(times[90:].tolist()) == {3, 4}
+    other = augment.plan(99, 1, 4, Augment(), classes)
+    assert not torch.equal(plan.samples.sort().values, other.samples.sort().values)
+
+
 def test_a_sample_is_changed_the_same_way_in_any_batch() -> None:
     changes = Augment(flip=True, crop=2, rotation=20.0, zoom=0.1, shift=0.1)
     plan = augment.plan(6, 0, 1, Augment())

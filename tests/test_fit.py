@@ -88,6 +88,29 @@ def test_numbers_are_learned_and_come_back_in_their_unit(numbers: Prepared, loss
     assert error == pytest.approx(min(row.val_score for row in trained.rows), rel=1e-4)
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("balance", [None, "weights", "sampling"])
+def test_a_rare_class_is_expected_as_often_as_the_others_where_classes_are_balanced(
+    riddle: Prepared, balance: str | None, accumulate: int
+) -> None:
+    targets = riddle.targets("train")
+    rare = np.flatnonzero(targets == 1)[:6]
+    subset = np.sort(np.concatenate([np.flatnonzero(targets == 0), rare]))
+    recipe = Scratch.model_validate(
+        {"net": "cnn", "epochs": 12, "batch_size": 24, "optimizer": {"name": "adam", "lr": 0.02}}
+        | {"args": {"depth": 1, "filters": 4}, "balance": balance, "accumulate": accumulate}
+    )
+    trained = train(recipe, riddle, subset, 0, CPU, Recorder())
+    # where nothing can be told apart, the loss on as many of both is ln 2 for even chances
+    assert (trained.rows[-1].val_loss < 0.8) == (balance is not None)
+
+
+def test_class_weights_leave_validation_alone(classes: Prepared) -> None:
+    trained = run(classes, balance="weights")
+    best = max(trained.rows, key=lambda row: (row.val_score, -row.val_loss))
+    assert validate(trained, classes) == pytest.approx((best.val_loss, best.val_score), rel=1e-4)
+
+
 def test_numbers_are_learned_by_squared_error_unless_told_otherwise(numbers: Prepared) -> None:
     runs = {loss: run(numbers, epochs=1, loss=loss) for loss in (None, "l1", "l2", "huber")}
     assert state(runs[None]) == state(runs["l2"])

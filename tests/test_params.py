@@ -26,6 +26,8 @@ evaluation: {}
 runtime: {}
 """)
 
+CNN = {"net": "cnn", "epochs": 1, "optimizer": {"name": "sgd", "lr": 0.1}}
+
 
 def changed(place: str, value: Any) -> Any:
     """GOOD with one key, given by its dotted place, set to another value."""
@@ -75,6 +77,17 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
         ),
         ("models.frozen", {"backbone": "timm/resnet18"}, "give `head` .*, `finetune`, or both"),
         ("models.plain.loss", "l1", "models.plain: loss l1 is not for classification"),
+        ("models.plain.net", "resnet2", "net 'resnet2' is not one .*did you mean 'resnet20'"),
+        ("models.plain.args", {"depth": 3}, "models.plain: resnet20 takes no args"),
+        ("models.plain.stem", "small", "models.plain: stem: small is for networks of timm"),
+        ("models.plain", {**CNN, "args": {"depht": 3}}, "args: 'depht' .*did you mean 'depth'"),
+        ("models.plain", {**CNN, "args": {"depth": 0}}, "models.plain: args.depth: .*not 0"),
+        ("models.plain", {**CNN, "net": "timm/x", "args": {"in_chans": 1}}, "args in_chans: set"),
+        (
+            "models.plain",
+            {**CNN, "balance": "sampling", "augment": {"flip": "alternating"}},
+            "with balance: sampling, set flip: true",
+        ),
         ("scratch", ["plian"], "no such entry; did you mean 'plain'"),
         ("scratch", ["frozen"], "'frozen', which belongs under transfer"),
         ("seeds", [0, 0], "seeds names something twice"),
@@ -87,6 +100,20 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
 def test_a_fault_is_named_with_its_place(place: str, value: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         params.check(changed(place, value))
+
+
+def test_a_network_gets_the_arguments_that_were_left_at_their_default() -> None:
+    plain = params.check(changed("models.plain", {**CNN, "args": {"depth": 4}})).models["plain"]
+    assert isinstance(plain, params.Scratch)
+    assert plain.arguments == params.CNN(depth=4).model_dump()
+
+
+def test_numbers_have_no_classes_to_balance() -> None:
+    content = changed("models.plain.balance", "weights")
+    content["data"] = {"source": "utkface", "path": "x", "task": "regression"}
+    content["labels_per_class"] = ["all"]
+    with pytest.raises(UserError, match=r"models\.plain: balance is for classes"):
+        params.check(content)
 
 
 def test_an_empty_study_is_refused() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vision.params import Augment
@@ -24,16 +25,26 @@ ROWS = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """The order of an epoch's samples, int64 [N], and their draws, float32 [16, N] in 0..1."""
+    """What an epoch shows: N places, each of one sample."""
 
     epoch: int
     """From 1."""
     order: Tensor
+    """Of the places, int64 [N]."""
     draws: Tensor
+    """Of each place, float32 [16, N] in 0..1."""
+    samples: Tensor
+    """At each place, int64 [N]: place i has sample i, unless classes are balanced."""
 
 
-def plan(samples: int, seed: int, epoch: int, augment: Augment) -> Plan:
-    """The plan of one epoch; `draws[:, i]` belongs to sample i, not to the i-th of the order."""
+def plan(
+    samples: int, seed: int, epoch: int, augment: Augment, classes: Tensor | None = None
+) -> Plan:
+    """The plan of one epoch.
+
+    Args:
+        classes: of the samples, int64 [N], where each class is to be shown equally often.
+    """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(samples)
     draws = random.random((ROWS, samples), dtype=np.float32)
@@ -46,7 +57,23 @@ def plan(samples: int, seed: int, epoch: int, augment: Augment) -> Plan:
         cut = (draws[MIX] >= 0.5) | (augment.mixup == 0)
         areas = random.beta(augment.cutmix, augment.cutmix, samples)
         draws[MIX_SHARE] = np.where(cut, areas, draws[MIX_SHARE])
-    return Plan(epoch, torch.from_numpy(order), torch.from_numpy(draws))
+    shown = np.arange(samples)
+    if classes is not None:
+        shown = _balanced(classes.cpu().numpy(), np.random.default_rng((seed, epoch, 1)))
+    return Plan(epoch, *map(torch.from_numpy, (order, draws, shown)))
+
+
+def _balanced(classes: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """As many samples as there are, equally many of each class that occurs: all of a class before
+    any of it again."""
+    present = random.permutation(np.unique(classes))
+    shares = np.full(len(present), len(classes) // len(present))
+    shares[: len(classes) % len(present)] += 1
+    chosen = [
+        np.resize(random.permutation(np.flatnonzero(classes == k)), share)
+        for k, share in zip(present, shares, strict=True)
+    ]
+    return np.concatenate(chosen)
 
 
 def take(images: Tensor, index: Tensor, draws: Tensor, augment: Augment) -> Tensor:

@@ -40,9 +40,9 @@ class Images:
         return len(self.targets)
 
     def batch(self, index: Tensor, plan: Plan | None, changes: Augment) -> Tensor:
-        """Network input float32 [B, C, H, W] for the images `index` (int64 [B], CPU), augmented as
-        planned if there is a plan."""
-        chosen = index.to(self.pixels.device)
+        """Network input float32 [B, C, H, W] for the images `index` (int64 [B], CPU), or, if there
+        is a plan, for those at these places of it, augmented as planned."""
+        chosen = (plan.samples[index] if plan else index).to(self.pixels.device)
         if plan is None or changes == NONE:
             return self.expects(self._here(self.pixels[chosen]).permute(0, 3, 1, 2))
         draws = plan.draws[:, index].to(self.device)
@@ -75,8 +75,10 @@ class Features:
         return len(self.targets)
 
     def batch(self, index: Tensor, plan: Plan | None, changes: Augment) -> tuple[Tensor, ...]:
-        """Features [B, ...] of the images `index`, in the view whose turn it is in the epoch."""
+        """Features [B, ...] of the images `index`, or of those at these places of a plan, in the
+        view whose turn it is in the epoch."""
         view = self.views[(plan.epoch - 1) % len(self.views) if plan else 0]
+        index = plan.samples[index] if plan else index
         chosen = (values[index.to(values.device)].to(self.device) for values in view)
         return tuple(v.float() if v.dtype == torch.float16 else v for v in chosen)
 

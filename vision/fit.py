@@ -119,6 +119,9 @@ def fit(
     epochs, steps, batch_size = length.epochs, length.steps, length.batch_size
     if epochs == 0:
         return []
+    if recipe.balance == "weights":
+        task = task.balanced(train.targets)
+    classes = train.targets if recipe.balance == "sampling" else None
     optimizer = optim.optimizer(module, recipe.optimizer, rates)
     schedule = optim.schedule(optimizer, recipe, epochs, steps)
     scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "fp16")
@@ -158,7 +161,7 @@ def fit(
             stem.requires_grad_(False)
         module.train()
         started = time.perf_counter()
-        plan = augment.plan(len(train), seed, epoch, recipe.augment)
+        plan = augment.plan(len(train), seed, epoch, recipe.augment, classes)
         indices = [plan.order[i * batch_size : (i + 1) * batch_size] for i in range(done, steps)]
         # dropout draws on the device; seeding each step makes it depend on the step alone
         step_seeds = np.random.SeedSequence((seed, epoch)).generate_state(steps, np.uint64)
@@ -168,7 +171,7 @@ def fit(
             index = indices[step - done]
             rate = optim.learning_rate(optimizer)
             optimizer.zero_grad(set_to_none=True)
-            targets = train.targets[index.to(train.targets.device)]
+            targets = train.targets[plan.samples[index].to(train.targets.device)]
             draws = plan.draws[:, index]
             loss, outputs = _gradient(module, inputs, targets, draws, recipe, task, compute, scaler)
             if recipe.clip:

@@ -215,6 +215,9 @@ class Recipe(Section):
     loss: Literal["cross_entropy", "l1", "l2", "huber"] | None = None
     """null: cross_entropy for classes, l2 for numbers."""
     label_smoothing: Fraction = 0.0
+    balance: Literal["weights", "sampling"] | None = None
+    """Where some classes have more images than others. weights: each class counts the same in the
+    loss; sampling: each is drawn as often in an epoch, its images again and again or not all."""
     clip: PositiveFloat | None = None
     """The largest norm of a step's gradient (arXiv 1211.5063)."""
     stem_epochs: PositiveInt | None = None
@@ -426,6 +429,13 @@ class Params(Section):
                 if recipe.loss and classes != (self.data.task == "classification"):
                     raise ValueError(
                         f"models.{name}: loss {recipe.loss} is not for {self.data.task}"
+                    )
+                if recipe.balance and self.data.task == "regression":
+                    raise ValueError(f"models.{name}: balance is for classes")
+                if recipe.balance == "sampling" and recipe.augment.flip == "alternating":
+                    raise ValueError(
+                        f"models.{name}: flip: alternating wants each image once an epoch; with "
+                        "balance: sampling, set flip: true"
                     )
                 if recipe.accumulate > recipe.batch_size:
                     raise ValueError(

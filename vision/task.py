@@ -1,7 +1,7 @@
 """What is learned: classes or a number. Losses and the score by which models are chosen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,8 @@ class Task:
     outputs: int
     target_mean: float = 0.0
     target_std: float = 1.0
+    weights: Tensor | None = None
+    """Of each class in the training loss, float32 [K], 1 on average over the training images."""
 
     @property
     def classification(self) -> bool:
@@ -45,17 +47,33 @@ class Task:
             share = share[:, None]
         return torch.lerp(targets, targets.roll(1, 0), share)
 
+    def balanced(self, targets: Tensor) -> "Task":
+        """The same, with classes weighted by the inverse of their share in `targets`, int64 [N]."""
+        counts = torch.bincount(targets, minlength=self.outputs)
+        present = (counts > 0).sum()
+        weights = len(targets) / (present * counts.clamp(min=1)).float()
+        return replace(self, weights=weights)
+
     def training_loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         """Mean loss of a batch, a scalar with gradient; targets may be mixed ones."""
+        if self.weights is not None:
+            # torch's own mean divides by the batch's weights, which parts of a batch differ in
+            losses = F.cross_entropy(
+                outputs,
+                targets,
+                self.weights,
+                reduction="none",
+                label_smoothing=recipe.label_smoothing,
+            )
+            return losses.mean()
         if self.classification:
             return F.cross_entropy(outputs, targets, label_smoothing=recipe.label_smoothing)
         return REGRESSION_LOSSES[recipe.loss or "l2"](outputs[:, 0], targets)
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
-        """As in training, without label smoothing."""
-        return self.training_loss(
-            outputs, targets, recipe.model_copy(update={"label_smoothing": 0.0})
-        )
+        """As in training, without label smoothing and class weights."""
+        plain = recipe.model_copy(update={"label_smoothing": 0.0})
+        return replace(self, weights=None).training_loss(outputs, targets, plain)
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Accuracy (0..1) or mean absolute error (in the target's unit), a scalar."""
