@@ -11,6 +11,16 @@ from vision.reporting.gallery import Figure
 from vision.reporting.verdict import verdict
 from vision.reporting.words import count, labels_name, plural, words
 
+TEMPLATES = Path(__file__).parent / "templates"
+SECTIONS = {
+    "compare": "Comparison",
+    "learning": "Learning curves",
+    "few": "Few labels",
+    "fails": "Where it fails",
+    "data": "The data",
+    "how": "How it was measured",
+}
+"""Title of each section by its anchor, which names its template too; in the order of the page."""
 FOLDED = 20
 """The table of classes is folded away above this many."""
 
@@ -18,20 +28,22 @@ FOLDED = 20
 def render(study: Study, figures: dict[str, Figure]) -> str:
     """The whole page as HTML."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     classes = study.score is ACCURACY
+    several = len(study.labels) > 1
     return environment.get_template("page.html.jinja").render(
         study=study,
+        sections={name: title for name, title in SECTIONS.items() if name != "few" or several},
         classes=classes,
         verdict=verdict(study),
         figures=figures,
         comparison=listings.comparison(study),
-        settings=listings.settings(study) if len(study.labels) > 1 else None,
+        settings=listings.settings(study) if several else None,
         confused=listings.confused(study) if classes else None,
         per_class=listings.per_class(study) if classes else None,
         folded=FOLDED,
@@ -44,7 +56,7 @@ def render(study: Study, figures: dict[str, Figure]) -> str:
         labels_name=labels_name,
         plural=plural,
         count=count,
-        several=len(study.labels) > 1,
+        several=several,
         baseline=None if classes else _baseline(study),
     )
 
