@@ -31,7 +31,7 @@ def test_a_plan_depends_on_seed_and_epoch_alone() -> None:
 
 def test_a_balanced_plan_shows_each_class_as_often_and_its_images_evenly() -> None:
     classes = torch.tensor([0] * 70 + [1] * 20 + [3] * 9)
-    plan = augment.plan(99, 1, 3, Augment(), classes)
+    plan = augment.plan(99, 1, 3, Augment(), classes=classes)
     assert torch.equal(plan.order, augment.plan(99, 1, 3, Augment()).order)
     shown = classes[plan.samples]
     assert [int((shown == k).sum()) for k in range(4)] == [33, 33, 0, 33]
@@ -39,8 +39,20 @@ def test_a_balanced_plan_shows_each_class_as_often_and_its_images_evenly() -> No
     assert times[:70].max() == 1
     assert set(times[70:90].tolist()) == {1, 2}
     assert set(times[90:].tolist()) == {3, 4}
-    other = augment.plan(99, 1, 4, Augment(), classes)
+    other = augment.plan(99, 1, 4, Augment(), classes=classes)
     assert not torch.equal(plan.samples.sort().values, other.samples.sort().values)
+
+
+def test_each_pass_of_an_epoch_sees_every_sample_in_an_order_and_with_draws_of_its_own() -> None:
+    plan = augment.plan(20, 1, 3, Augment(), passes=3)
+    orders = plan.samples[plan.order].view(3, 20)
+    assert all(torch.equal(order.sort().values, torch.arange(20)) for order in orders)
+    assert not torch.equal(orders[0], orders[1])
+    assert len(plan.draws.unique()) > 0.99 * plan.draws.numel()
+    changes = Augment(flip="alternating")
+    flips = [augment.plan(20, 1, e, changes, 3).draws[augment.FLIP].view(3, 20) for e in (1, 2)]
+    turns = torch.cat(flips) < 0.5
+    assert all(torch.equal(turns[i], ~turns[i + 1]) for i in range(5))
 
 
 def test_a_sample_is_changed_the_same_way_in_any_batch() -> None:

@@ -407,13 +407,19 @@ def test_a_subset_is_all_that_training_sees(classes: Prepared) -> None:
     assert len(some.val) == len(everything.val) == classes.manifest.counts["val"]
 
 
+def test_an_epoch_may_go_over_few_images_several_times(classes: Prepared) -> None:
+    trained = run(classes, epochs=2, min_steps=40, batch_size=8)
+    assert [row.epoch for row in trained.rows] == [1, 2]
+    assert trained.rows[-1].val_score == 1.0
+
+
 def test_few_labels_still_get_the_steps_they_need() -> None:
     recipe = Scratch.model_validate(
         {"net": "simple_cnn", "epochs": 4, "min_steps": 10, "batch_size": 8, "optimizer": ADAM}
     )
-    assert fit.Length.of(recipe, 80) == fit.Length(epochs=4, steps=10, batch_size=8)
-    assert fit.Length.of(recipe, 24) == fit.Length(epochs=4, steps=3, batch_size=8)
-    assert fit.Length.of(recipe, 20) == fit.Length(epochs=5, steps=2, batch_size=8)
-    assert fit.Length.of(recipe, 5) == fit.Length(epochs=10, steps=1, batch_size=5)
+    assert fit.Length.of(recipe, 80) == fit.Length(epochs=4, passes=1, steps=10, batch_size=8)
+    assert fit.Length.of(recipe, 24) == fit.Length(epochs=4, passes=1, steps=3, batch_size=8)
+    assert fit.Length.of(recipe, 20) == fit.Length(epochs=4, passes=2, steps=3, batch_size=8)
+    assert fit.Length.of(recipe, 5) == fit.Length(epochs=4, passes=3, steps=3, batch_size=5)
     nothing = recipe.model_copy(update={"epochs": 0})
     assert fit.Length.of(nothing, 5).epochs == 0

@@ -34,32 +34,42 @@ class Plan:
     draws: Tensor
     """Of each place, float32 [16, N] in 0..1."""
     samples: Tensor
-    """At each place, int64 [N]: place i has sample i, unless classes are balanced."""
+    """At each place, int64 [N]."""
 
 
 def plan(
-    samples: int, seed: int, epoch: int, augment: Augment, classes: Tensor | None = None
+    samples: int,
+    seed: int,
+    epoch: int,
+    augment: Augment,
+    passes: int = 1,
+    classes: Tensor | None = None,
 ) -> Plan:
     """The plan of one epoch.
 
     Args:
+        passes: over the samples; each has an order and draws of its own.
         classes: of the samples, int64 [N], where each class is to be shown equally often.
     """
     random = np.random.default_rng((seed, epoch))
-    order = random.permutation(samples)
-    draws = random.random((ROWS, samples), dtype=np.float32)
+    places = samples * passes
+    order = np.concatenate([i * samples + random.permutation(samples) for i in range(passes)])
+    draws = random.random((ROWS, places), dtype=np.float32)
     if augment.flip == "alternating":
         first = np.random.default_rng((seed, 0)).random(samples, dtype=np.float32)
-        draws[FLIP] = first if epoch % 2 else 1 - first
+        turns = [(epoch - 1) * passes + i for i in range(passes)]
+        draws[FLIP] = np.concatenate([1 - first if turn % 2 else first for turn in turns])
     if augment.mixup:
-        draws[MIX_SHARE] = random.beta(augment.mixup, augment.mixup, samples)
+        draws[MIX_SHARE] = random.beta(augment.mixup, augment.mixup, places)
     if augment.cutmix:
         cut = (draws[MIX] >= 0.5) | (augment.mixup == 0)
-        areas = random.beta(augment.cutmix, augment.cutmix, samples)
+        areas = random.beta(augment.cutmix, augment.cutmix, places)
         draws[MIX_SHARE] = np.where(cut, areas, draws[MIX_SHARE])
-    shown = np.arange(samples)
+    shown = np.tile(np.arange(samples), passes)
     if classes is not None:
-        shown = _balanced(classes.cpu().numpy(), np.random.default_rng((seed, epoch, 1)))
+        again = np.random.default_rng((seed, epoch, 1))
+        every = classes.cpu().numpy()
+        shown = np.concatenate([_balanced(every, again) for _ in range(passes)])
     return Plan(epoch, *map(torch.from_numpy, (order, draws, shown)))
 
 

@@ -27,17 +27,19 @@ class Length:
     """How long a phase of training is."""
 
     epochs: int
+    passes: int
+    """Of an epoch over the samples; the last may be cut short."""
     steps: int
-    """An epoch."""
+    """Of an epoch."""
     batch_size: int
 
     @classmethod
     def of(cls, recipe: Recipe, samples: int) -> "Length":
         """What a recipe comes to on so many samples, early stopping aside."""
         batch_size = min(recipe.batch_size, samples)
-        steps = samples // batch_size
-        enough = math.ceil(recipe.min_steps / steps) if recipe.epochs else 0
-        return cls(max(recipe.epochs, enough), steps, batch_size)
+        enough = math.ceil(recipe.min_steps / recipe.epochs) if recipe.epochs else 0
+        steps = max(samples // batch_size, enough)
+        return cls(recipe.epochs, math.ceil(steps * batch_size / samples), steps, batch_size)
 
     @property
     def images(self) -> int:
@@ -102,8 +104,8 @@ def fit(
     """Train `module` in place, and leave it with the weights that were best on validation: an
     epoch's, or those it came with if no epoch was better.
 
-    Each epoch sees the samples in a new order and drops the remainder that fills no batch, so that
-    no step is taken on a handful of samples.
+    Each pass over the samples sees them in a new order. An epoch drops the remainder that fills no
+    batch, so that no step is taken on a handful of samples.
 
     Args:
         first_epoch: how many epochs came before, in earlier phases.
@@ -161,7 +163,7 @@ def fit(
             stem.requires_grad_(False)
         module.train()
         started = time.perf_counter()
-        plan = augment.plan(len(train), seed, epoch, recipe.augment, classes)
+        plan = augment.plan(len(train), seed, epoch, recipe.augment, length.passes, classes)
         indices = [plan.order[i * batch_size : (i + 1) * batch_size] for i in range(done, steps)]
         # dropout draws on the device; seeding each step makes it depend on the step alone
         step_seeds = np.random.SeedSequence((seed, epoch)).generate_state(steps, np.uint64)

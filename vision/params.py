@@ -205,7 +205,8 @@ class Recipe(Section):
 
     epochs: NonNegativeInt
     min_steps: NonNegativeInt = 0
-    """Where labels are few, epochs are added until there are this many steps."""
+    """Where labels are few, each epoch goes over them as often as it takes to come to this many
+    steps in all."""
     batch_size: PositiveInt = 128
     accumulate: PositiveInt = 1
     """Parts in which a batch goes through the network, one after the other, so that it needs less
