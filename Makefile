@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro reproduce bench lint test lock
+.PHONY: help setup repro reproduce studies bench lint test slow lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,9 @@ repro: setup  ## run what params.yaml asks for, as far as it has not been run ye
 reproduce: setup  ## run the committed study again in a fresh clone, and compare its bytes
 	@python -m stages.reproduce
 
+studies: setup  ## check every study of studies/, and build its networks
+	@python -m stages.studies
+
 bench: setup  ## compare the engine with what one would otherwise write (takes a quarter of an hour)
 	@python -m benchmarks
 
@@ -37,6 +40,9 @@ lint: setup  ## check style and types
 
 test: lint  ## check style and types, then run the tests
 	pytest
+
+slow: setup  ## run every study for a few steps on generated images (takes a quarter of an hour)
+	pytest -m slow
 
 lock: setup  ## pin the newest packages that pyproject.toml allows, with hashes
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --quiet --upgrade --output-file requirements.txt

@@ -93,7 +93,7 @@ def train(
             f"{manifest.width}x{manifest.height}; make it smaller"
         )
     torch.manual_seed(seed)
-    network, described = _build(model, manifest, learned.outputs)
+    network, described = build(model, manifest, learned.outputs)
     compute = choose(wanted, network)
     network.to(compute.device)
     train_images = examples.load(prepared, "train", described["input"], compute, subset)
@@ -157,10 +157,15 @@ def train(
     return Trained(network, description, rows, compute, val_images, seconds)
 
 
-def _build(
+def build(
     model: Scratch | Transfer, manifest: Manifest, outputs: int
 ) -> tuple[Network, dict[str, Any]]:
-    """The network before training, and what its description says of where it comes from."""
+    """The network before training, and what its description says of where it comes from.
+
+    Raises:
+        UserError: there is no such network or backbone, it does not take its arguments or images of
+            this size, or weights cannot be had.
+    """
     if isinstance(model, Transfer):
         found = backbone.load(model, manifest)
         network = _headed(found.body, found.input, outputs, model.dropout, model.backbone)
