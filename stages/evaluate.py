@@ -14,7 +14,7 @@ from tqdm import tqdm
 from stages import entry
 from vision import examples, params, runtime, saved, task
 from vision.errors import UserError
-from vision.evaluation import metrics
+from vision.evaluation import gradcam, metrics
 from vision.params import Params, Run
 from vision.predict import predict
 from vision.prepared import SPLITS, Prepared
@@ -49,6 +49,8 @@ def _evaluate(run: Run, prepared: Prepared, study: Params, folder: Path) -> None
             raise UserError(f"{run}: {error}") from None
         if split != "train":
             np.save(folder / f"{split}.npy", outputs)
+        if split == "test":
+            gradcam.of_mistakes(network, images, outputs, targets).save(folder)
     (folder / "metrics.json").write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from vision.evaluation import metrics
+from vision.evaluation import metrics, mistakes
+from vision.evaluation.mistakes import Mistakes
 from vision.params import Labels, Params, Run, check
 from vision.prepared import SPLITS
 
@@ -71,6 +72,9 @@ def write_run(root: Path, run: Run, made: Made, targets: dict[str, Any]) -> None
             )
         if split != "train":
             np.save(evaluation / f"{split}.npy", outputs)
+    index = mistakes.worst(outputs, targets["test"])
+    seen = np.random.default_rng(0).integers(0, 256, (len(index), 4, 4), np.uint8)
+    Mistakes(index, seen).save(evaluation)
     (evaluation / "metrics.json").write_text(json.dumps(measured))
     cost = {
         "seconds": 20.0 * (place + 1) * (1 if made.epochs else 0),

@@ -18,6 +18,7 @@ from tests.results import Made, make, write_run
 from vision import params
 from vision.errors import UserError
 from vision.evaluation import results
+from vision.evaluation.suspects import suspects
 from vision.params import Run
 from vision.prepared import SPLITS, Prepared
 
@@ -285,6 +286,33 @@ def test_the_page_gives_the_verdict_first(study: Maker) -> None:
     assert "95" in text[:900]
     assert "validation split stays whole" in text
     assert "AMD EPYC, 2 cores" in text
+
+
+def test_mistakes_of_both_kinds_are_shown_with_what_the_model_saw(study: Maker) -> None:
+    found = study(SMALL)
+    report.main()
+    assert {"mistakes-winner", "mistakes-rival"} <= set(page().ids)
+    first = found.of(found.winner, "all")[0].run
+    sheet = Path("reports/figures/mistakes-winner.svg").read_text(encoding="utf-8")
+    # a picture, the same in grey, and the map over it
+    assert sheet.count("<image") == 3 * len(found.mistakes(first).index) > 0
+
+
+def test_an_image_that_every_run_gets_wrong_is_a_suspect(study: Maker) -> None:
+    found = study(Made(skill=dict.fromkeys(("simple_cnn", "resnet20", "frozen", "finetuned"), 1.0)))
+    report.main()
+    assert "suspects" not in page().ids
+    assert "nothing points to a wrong label" in page().text
+    target = int(found.prepared.targets("test")[7])
+    for number, result in enumerate(x for x in found.results if x.run.labels == "all"):
+        path = result.run.under(found.evaluation) / "test.npy"
+        outputs = np.load(path)
+        outputs[7] = np.eye(3)[(target + (1 if number < 10 else 2)) % 3] * 9
+        np.save(path, outputs)
+    report.main()
+    assert [(x.index, x.answer, x.runs) for x in suspects(found)] == [(7, (target + 1) % 3, 10)]
+    assert "suspects" in page().ids
+    assert "Wrong in all 12 runs" in page().text
 
 
 def test_one_seed_says_so(study: Maker) -> None:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from vision.errors import UserError
+from vision.evaluation import mistakes
+from vision.evaluation.mistakes import Mistakes
 from vision.params import Params, Run
 from vision.prepared import SPLITS, Prepared, Split
 
@@ -153,6 +155,11 @@ class Study:
         _require(path)
         found: NDArray[np.float32] = np.load(path)
         return found
+
+    def mistakes(self, run: Run) -> Mistakes:
+        """The test images that the run got most wrong."""
+        _require(run.under(self.evaluation) / mistakes.FILE)
+        return mistakes.load(run.under(self.evaluation))
 
     def difference(self, first: str, second: str, labels: str) -> Difference:
         """Compare two models on the same test images, with a 95 % interval.

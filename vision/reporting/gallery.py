@@ -44,6 +44,8 @@ def _all(study: Study) -> Iterator[Figure]:
         yield _labels(study)
     yield from _confusions(study) if study.score is ACCURACY else _predicted(study)
     yield from _mistakes(study)
+    if study.score is ACCURACY and len(study.results) > 1:
+        yield from _suspects(study)
     yield _distribution(study)
     yield _samples(study)
 
@@ -139,21 +141,41 @@ def _predicted(study: Study) -> Iterator[Figure]:
 
 
 def _mistakes(study: Study) -> Iterator[Figure]:
-    sheet = pictures.mistakes(study, study.winner)
+    """Of the winner, and of the model that it is compared with."""
+    classes = study.score is ACCURACY
+    title = "Most confident mistakes" if classes else "Largest errors"
+    what = (
+        "The wrong answers of which it was surest: the true class → its answer, and the "
+        "probability p that it gave."
+        if classes
+        else "The true value → the prediction."
+    )
+    looked = "spoke for that answer" if classes else "raised the prediction"
+    for role, model in (("winner", study.winner), ("rival", study.rival)):
+        sheet = pictures.mistakes(study, model) if model else ""
+        if sheet:
+            yield Figure(
+                f"mistakes-{role}",
+                sheet,
+                f"{title}: {model}",
+                f"{what} On the right, orange is what {looked} (Grad-CAM). "
+                "Test images, first seed.",
+                f"The test images on which {model} was most wrong, and where it looked.",
+            )
+
+
+def _suspects(study: Study) -> Iterator[Figure]:
+    """Images that no run gets right, where there are some."""
+    sheet = pictures.missed_by_all(study)
     if sheet:
-        title = "Worst mistakes" if study.score is ACCURACY else "Largest errors"
-        what = (
-            "The wrong answers of which it was surest: the true class → its answer, and the "
-            "probability p that it gave."
-            if study.score is ACCURACY
-            else "The true value → the prediction."
-        )
+        runs = len(study.kinds) * len(study.params.seeds)
         yield Figure(
-            "mistakes",
+            "suspects",
             sheet,
-            f"{title}: {study.winner}",
-            f"{what} Test images, first seed.",
-            f"The test images on which {study.winner} was most wrong.",
+            f"Wrong in all {runs} runs",
+            "The label → what most runs say. Look here first for wrong labels. At the largest "
+            f"labels setting; at most {pictures.SUSPECTS} are shown.",
+            "The test images that no run gets right.",
         )
 
 

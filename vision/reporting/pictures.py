@@ -3,22 +3,44 @@
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.special import softmax
 
-from vision.evaluation.metrics import confident_mistakes
 from vision.evaluation.results import Study
+from vision.evaluation.suspects import suspects
 from vision.prepared import Split
 from vision.reporting.style import FONTS, HEAD, WIDTH, shorten
-from vision.reporting.words import short
+from vision.reporting.words import plural, short
 
 SIDE = 64
 """Larger images are scaled down to this many pixels, so that the page stays small."""
-SHOWN = 12
-"""Mistakes on the page."""
+SUSPECTS = 12
+"""Images shown that no run gets right."""
+GLOW = (255, 120, 0)
+HEAT = 0.7
+"""Colour of a map over its image, and the opacity of its highest value."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    index: int
+    """In the split."""
+    seen: NDArray[np.uint8] | None = None
+    """A coarse map [h, w] to lay over it."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures side by side under a few lines of text."""
+
+    pictures: Sequence[Picture]
+    caption: Sequence[str]
 
 
 def samples(study: Study) -> str:
@@ -27,42 +49,47 @@ def samples(study: Study) -> str:
     if manifest.task == "regression":
         order = np.argsort(targets, kind="stable")
         chosen = order[np.linspace(0, len(order) - 1, min(24, len(order))).astype(int)]
-        return _grid(study, "train", [([i], [_number(study, targets[i])]) for i in chosen], 6)
+        numbers = [Group([Picture(int(i))], [_number(study, targets[i])]) for i in chosen]
+        return _grid(study, "train", numbers, 6)
     each, columns = (6, 2) if len(manifest.classes) <= 20 else (2, 5)
     groups = [
-        (np.flatnonzero(targets == index)[:each].tolist(), [name])
+        Group([Picture(int(i)) for i in np.flatnonzero(targets == index)[:each]], [name])
         for index, name in enumerate(manifest.classes)
     ]
     return _grid(study, "train", groups, columns, each)
 
 
 def mistakes(study: Study, model: str) -> str:
-    """The test images that the model's first seed got most wrong; empty if it made no mistake."""
-    result = study.of(model, study.labels[0])[0]
-    targets = study.prepared.targets("test")
-    outputs = study.predictions(result.run, "test")
-    if study.prepared.manifest.task == "regression":
-        values = outputs.ravel()
-        worst = np.argsort(-np.abs(values - targets), kind="stable")[:SHOWN]
-        captions = [[_number(study, targets[i]), f"→ {_number(study, values[i])}"] for i in worst]
-    else:
-        classes = study.prepared.manifest.classes
-        worst, sure = confident_mistakes(outputs, targets, SHOWN)
-        predicted = outputs.argmax(axis=1)
-        pairs = [(classes[targets[i]], classes[predicted[i]]) for i in worst]
-        fits = all(len(true) + len(answer) <= 10 for true, answer in pairs)
-        captions = [
-            [*([f"{true} → {answer}"] if fits else [true, f"→ {answer}"]), f"p = {p:.2f}"]
-            for (true, answer), p in zip(pairs, sure, strict=True)
-        ]
-    groups = [([int(i)], caption) for i, caption in zip(worst, captions, strict=True)]
+    """The test images that the model's first seed got most wrong, each beside what it looked at;
+    empty if it made no mistake."""
+    run = study.of(model, study.labels[0])[0].run
+    found = study.mistakes(run)
+    targets, outputs = study.prepared.targets("test"), study.predictions(run, "test")
+    groups = [
+        Group([Picture(int(i)), Picture(int(i), seen)], _answer(study, targets[i], outputs[i]))
+        for i, seen in zip(found.index, found.seen, strict=True)
+    ]
+    return _grid(study, "test", groups, 3, 2) if groups else ""
+
+
+def missed_by_all(study: Study) -> str:
+    """Test images that no run gets right, those first on whose class most runs agree; empty if
+    there are none."""
+    targets, classes = study.prepared.targets("test"), study.prepared.manifest.classes
+    groups = [
+        Group(
+            [Picture(item.index)],
+            [*_pair(classes[targets[item.index]], classes[item.answer]), plural(item.runs, "run")],
+        )
+        for item in suspects(study)[:SUSPECTS]
+    ]
     return _grid(study, "test", groups, 4) if groups else ""
 
 
 def _grid(
     study: Study,
     split: Split,
-    groups: Sequence[tuple[Sequence[int], Sequence[str]]],
+    groups: Sequence[Group],
     columns: int,
     each: int = 1,
 ) -> str:
@@ -74,22 +101,28 @@ def _grid(
     if each == 1:
         width = min(width, 84)
     height = width * manifest.height / manifest.width
-    lines = max(len(caption) for _, caption in groups)
+    lines = max(len(group.caption) for group in groups)
     step = line * lines + 6 + height + gap
     parts = []
-    for number, (indices, caption) in enumerate(groups):
+    for number, group in enumerate(groups):
         left, top = (number % columns) * (block + gap), (number // columns) * step
-        for row, text in enumerate(caption):
+        for row, text in enumerate(group.caption):
             label = escape(shorten(text, int(block / 6.3)))
             parts.append(
                 f'<text x="{left:.1f}" y="{top + line * (row + 1) - 3:.1f}">{label}</text>'
             )
-        for i, index in enumerate(indices):
+        for i, picture in enumerate(group.pictures):
             x, y = left + i * (width + pad), top + line * lines + 3
-            parts.append(
-                f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-                f'href="{_png(images[index])}"/>'
-            )
+            place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+            pixels = np.asarray(images[picture.index])
+            if picture.seen is None:
+                parts.append(f'<image {place} href="{_png(pixels)}"/>')
+            else:
+                parts.append(f'<image {place} href="{_png(_grey(pixels))}"/>')
+                parts.append(
+                    f'<image {place} preserveAspectRatio="none" style="image-rendering:auto" '
+                    f'href="{_png(_glow(picture.seen))}"/>'
+                )
     total = -(-len(groups) // columns) * step
     style = f"{HEAD}text{{font:11.5px {FONTS};fill:currentColor}}image{{image-rendering:pixelated}}"
     return (
@@ -101,12 +134,40 @@ def _grid(
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:
-    """An image [H, W, C] as a data address."""
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else np.asarray(pixels))
+    """An image [H, W, C], grey, RGB or RGBA, as a data address."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image [H, W, C] in grey, [H, W, 1]."""
+    return pixels.mean(axis=2, keepdims=True).round().astype(np.uint8)
+
+
+def _glow(seen: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A map [h, w] as a colour that covers more the larger it is, RGBA [h, w, 4]."""
+    colour = np.broadcast_to(np.array(GLOW, np.uint8), (*seen.shape, 3))
+    return np.dstack([colour, (seen * HEAT).round().astype(np.uint8)])
+
+
+def _answer(study: Study, target: Any, output: NDArray[np.float32]) -> list[str]:
+    """What is true and what a run said, in a line or two."""
+    manifest = study.prepared.manifest
+    if manifest.task == "regression":
+        return [_number(study, target), f"→ {_number(study, output[0])}"]
+    sure = softmax(output.astype(np.float64)).max()
+    pair = _pair(manifest.classes[target], manifest.classes[output.argmax()])
+    return [*pair, f"p = {sure:.2f}"]
+
+
+def _pair(true: str, answer: str) -> list[str]:
+    """Short names share a line."""
+    if len(true) + len(answer) <= 10:
+        return [f"{true} → {answer}"]
+    return [true, f"→ {answer}"]
 
 
 def _number(study: Study, value: float) -> str:
