@@ -48,6 +48,7 @@ def _all(study: Study) -> Iterator[Figure]:
         yield from _suspects(study)
     yield _distribution(study)
     yield _samples(study)
+    yield _means(study)
 
 
 def _comparison(study: Study) -> Figure:
@@ -203,4 +204,19 @@ def _samples(study: Study) -> Figure:
         "Sample images",
         f"From the training split, {what}.",
         f"Sample training images, {what}.",
+    )
+
+
+def _means(study: Study) -> Figure:
+    what = (
+        "each class" if study.score is ACCURACY else "each fifth of the images, in order of target"
+    )
+    return Figure(
+        "means",
+        pictures.means(study),
+        "Mean images",
+        f"The mean of the training images of {what} (of {pictures.MEANT:,} images in all, where "
+        "there are more). What can be seen here, a model can learn without looking closely: "
+        "the light, the background, where things stand.",
+        f"The mean training image of {what}.",
     )

@@ -154,16 +154,18 @@ def per_class(study: Study) -> Table:
 def splits(study: Study) -> Table:
     """What each split holds and is for."""
     manifest = study.prepared.manifest
+    each = manifest.height * manifest.width * manifest.channels / 1e6
     rows = [
         [
             _text(SPLIT_NAMES[split]),
             _count(manifest.counts[split]),
+            _megabytes(manifest.counts[split] * each),
             _count(manifest.duplicates_within[split]),
             _text(USES[split]),
         ]
         for split in SPLITS
     ]
-    return Table(["Split", "Images", "Repeated images", "What it is for"], rows)
+    return Table(["Split", "Images", "Packed size", "Repeated images", "What it is for"], rows)
 
 
 def _text(text: str) -> Cell:
@@ -172,6 +174,10 @@ def _text(text: str) -> Cell:
 
 def _count(number: float) -> Cell:
     return Cell(count(number), number)
+
+
+def _megabytes(size: float) -> Cell:
+    return Cell(f"{short(size)}{SPACE}MB", size)
 
 
 def _percent(share: float) -> Cell:

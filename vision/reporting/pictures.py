@@ -14,12 +14,14 @@ from scipy.special import softmax
 
 from vision.evaluation.results import Study
 from vision.evaluation.suspects import suspects
-from vision.prepared import Split
 from vision.reporting.style import FONTS, HEAD, WIDTH, shorten
 from vision.reporting.words import plural, short
 
 SIDE = 64
 """Larger images are scaled down to this many pixels, so that the page stays small."""
+MEANT, FEWEST = 2000, 20
+"""Mean images are of this many in all, but of no fewer in one."""
+FIFTHS = 5
 SUSPECTS = 12
 """Images shown that no run gets right."""
 GLOW = (255, 120, 0)
@@ -29,8 +31,8 @@ HEAT = 0.7
 
 @dataclass(frozen=True)
 class Picture:
-    index: int
-    """In the split."""
+    pixels: NDArray[np.uint8]
+    """[H, W, C]."""
     seen: NDArray[np.uint8] | None = None
     """A coarse map [h, w] to lay over it."""
 
@@ -45,18 +47,40 @@ class Group:
 
 def samples(study: Study) -> str:
     """Training images: the first few of each class, or numbers from the least to the greatest."""
-    manifest, targets = study.prepared.manifest, study.prepared.targets("train")
-    if manifest.task == "regression":
+    images, targets = study.prepared.images("train"), study.prepared.targets("train")
+    classes = study.prepared.manifest.classes
+    if not classes:
         order = np.argsort(targets, kind="stable")
         chosen = order[np.linspace(0, len(order) - 1, min(24, len(order))).astype(int)]
-        numbers = [Group([Picture(int(i))], [_number(study, targets[i])]) for i in chosen]
-        return _grid(study, "train", numbers, 6)
-    each, columns = (6, 2) if len(manifest.classes) <= 20 else (2, 5)
+        return _grid([Group([Picture(images[i])], [_number(study, targets[i])]) for i in chosen], 6)
+    each, columns = (6, 2) if len(classes) <= 20 else (2, 5)
     groups = [
-        Group([Picture(int(i)) for i in np.flatnonzero(targets == index)[:each]], [name])
-        for index, name in enumerate(manifest.classes)
+        Group([Picture(images[i]) for i in np.flatnonzero(targets == index)[:each]], [name])
+        for index, name in enumerate(classes)
     ]
-    return _grid(study, "train", groups, columns, each)
+    return _grid(groups, columns, each)
+
+
+def means(study: Study) -> str:
+    """The mean training image of each class, or of each fifth of the images by their target."""
+    images, targets = study.prepared.images("train"), study.prepared.targets("train")
+    classes = study.prepared.manifest.classes
+    if classes:
+        parts = [np.flatnonzero(targets == index) for index in range(len(classes))]
+        captions = [[name] for name in classes]
+    else:
+        parts = np.array_split(np.argsort(targets, kind="stable"), FIFTHS)
+        parts = [part for part in parts if len(part)]
+        captions = [
+            [_number(study, targets[part[0]]), f"to {_number(study, targets[part[-1]])}"]
+            for part in parts
+        ]
+    most = max(FEWEST, MEANT // len(parts))
+    groups = [
+        Group([Picture(_mean(images, part[:most]))], caption)
+        for part, caption in zip(parts, captions, strict=True)
+    ]
+    return _grid(groups, 5 if len(groups) <= 40 else 8)
 
 
 def mistakes(study: Study, model: str) -> str:
@@ -65,42 +89,40 @@ def mistakes(study: Study, model: str) -> str:
     run = study.of(model, study.labels[0])[0].run
     found = study.mistakes(run)
     targets, outputs = study.prepared.targets("test"), study.predictions(run, "test")
+    images = study.prepared.images("test")
     groups = [
-        Group([Picture(int(i)), Picture(int(i), seen)], _answer(study, targets[i], outputs[i]))
+        Group(
+            [Picture(images[i]), Picture(images[i], seen)], _answer(study, targets[i], outputs[i])
+        )
         for i, seen in zip(found.index, found.seen, strict=True)
     ]
-    return _grid(study, "test", groups, 3, 2) if groups else ""
+    return _grid(groups, 3, 2) if groups else ""
 
 
 def missed_by_all(study: Study) -> str:
     """Test images that no run gets right, those first on whose class most runs agree; empty if
     there are none."""
-    targets, classes = study.prepared.targets("test"), study.prepared.manifest.classes
+    images, targets = study.prepared.images("test"), study.prepared.targets("test")
+    classes = study.prepared.manifest.classes
     groups = [
         Group(
-            [Picture(item.index)],
+            [Picture(images[item.index])],
             [*_pair(classes[targets[item.index]], classes[item.answer]), plural(item.runs, "run")],
         )
         for item in suspects(study)[:SUSPECTS]
     ]
-    return _grid(study, "test", groups, 4) if groups else ""
+    return _grid(groups, 4) if groups else ""
 
 
-def _grid(
-    study: Study,
-    split: Split,
-    groups: Sequence[Group],
-    columns: int,
-    each: int = 1,
-) -> str:
-    """SVG of groups of up to `each` images under a caption, `columns` groups a row."""
-    images, manifest = study.prepared.images(split), study.prepared.manifest
+def _grid(groups: Sequence[Group], columns: int, each: int = 1) -> str:
+    """SVG of groups of up to `each` pictures under a caption, `columns` groups a row."""
     gap, line, pad = 16, 15, 3
     block = (WIDTH - gap * (columns - 1)) / columns
     width = (block - pad * (each - 1)) / each
     if each == 1:
         width = min(width, 84)
-    height = width * manifest.height / manifest.width
+    tall, wide, _ = groups[0].pictures[0].pixels.shape
+    height = width * tall / wide
     lines = max(len(group.caption) for group in groups)
     step = line * lines + 6 + height + gap
     parts = []
@@ -114,11 +136,10 @@ def _grid(
         for i, picture in enumerate(group.pictures):
             x, y = left + i * (width + pad), top + line * lines + 3
             place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-            pixels = np.asarray(images[picture.index])
             if picture.seen is None:
-                parts.append(f'<image {place} href="{_png(pixels)}"/>')
+                parts.append(f'<image {place} href="{_png(picture.pixels)}"/>')
             else:
-                parts.append(f'<image {place} href="{_png(_grey(pixels))}"/>')
+                parts.append(f'<image {place} href="{_png(_grey(picture.pixels))}"/>')
                 parts.append(
                     f'<image {place} preserveAspectRatio="none" style="image-rendering:auto" '
                     f'href="{_png(_glow(picture.seen))}"/>'
@@ -135,11 +156,19 @@ def _grid(
 
 def _png(pixels: NDArray[np.uint8]) -> str:
     """An image [H, W, C], grey, RGB or RGBA, as a data address."""
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image = Image.fromarray(np.asarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
     image.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _mean(images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The mean of these images, [H, W, C]."""
+    total = np.zeros(images.shape[1:])
+    for index in chosen:  # one by one: they may not fit into memory together
+        total += images[index]
+    return (total / len(chosen)).round().astype(np.uint8)
 
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
