@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stages import entry
+from stages import entry, provenance
 from vision import params
 from vision.evaluation import results
 from vision.reporting import gallery, page, tables
@@ -24,11 +24,12 @@ def main() -> str:
     predictions = "confusion" if study.score is results.ACCURACY else "predictions"
     tables.predictions(study).to_csv(plots / f"{predictions}.csv", index=False)
 
+    origin = provenance.gather(study.params)
     figures = gallery.draw(study)
     folder = _emptied(REPORTS / "figures")
     for name, figure in figures.items():
         (folder / f"{name}.svg").write_text(figure.svg, encoding="utf-8")
-    (REPORTS / "index.html").write_text(page.render(study, figures), encoding="utf-8")
+    (REPORTS / "index.html").write_text(page.render(study, figures, origin), encoding="utf-8")
     return (
         f"{REPORTS / 'index.html'}: {len(study.results)} runs, winner on validation: {study.winner}"
     )

@@ -8,8 +8,9 @@ import yaml
 from vision.evaluation.results import ACCURACY, Study
 from vision.reporting import listings
 from vision.reporting.gallery import Figure
+from vision.reporting.provenance import Provenance
 from vision.reporting.verdict import verdict
-from vision.reporting.words import count, labels_name, plural, words
+from vision.reporting.words import count, duration, labels_name, plural, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = {
@@ -25,7 +26,7 @@ FOLDED = 20
 """The table of classes is folded away above this many."""
 
 
-def render(study: Study, figures: dict[str, Figure]) -> str:
+def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
     """The whole page as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -49,11 +50,14 @@ def render(study: Study, figures: dict[str, Figure]) -> str:
         folded=FOLDED,
         splits=listings.splits(study),
         manifest=study.prepared.manifest,
+        origin=origin,
         machines=_machines(study),
+        seconds=sum(result.cost["seconds"] for result in study.results),
         params=yaml.safe_dump(
             study.params.model_dump(exclude_unset=True), sort_keys=False, allow_unicode=True
         ),
         labels_name=labels_name,
+        duration=duration,
         plural=plural,
         count=count,
         several=several,
