@@ -8,7 +8,7 @@ from typing import Any
 from stages import entry, provenance
 from vision import params
 from vision.evaluation import results
-from vision.reporting import gallery, page, tables
+from vision.reporting import gallery, page, summary, tables
 
 REPORTS = Path("reports")
 
@@ -22,6 +22,8 @@ def main() -> str:
     plots = _emptied(REPORTS / "plots")
     tables.curves(study).to_csv(plots / "curves.csv", index=False)
     predictions = "confusion" if study.score is results.ACCURACY else "predictions"
+    if study.score is results.ACCURACY:
+        tables.few_labels(study).to_csv(plots / "few_labels.csv", index=False)
     tables.predictions(study).to_csv(plots / f"{predictions}.csv", index=False)
 
     origin = provenance.gather(study.params)
@@ -30,6 +32,7 @@ def main() -> str:
     for name, figure in figures.items():
         (folder / f"{name}.svg").write_text(figure.svg, encoding="utf-8")
     (REPORTS / "index.html").write_text(page.render(study, figures, origin), encoding="utf-8")
+    (REPORTS / "summary.md").write_text(summary.render(study, origin), encoding="utf-8")
     return (
         f"{REPORTS / 'index.html'}: {len(study.results)} runs, winner on validation: {study.winner}"
     )

@@ -22,6 +22,7 @@ VARY = (
     "reports/costs.json",
     "reports/figures",
     "reports/index.html",
+    "reports/summary.md",
 )
 """Where measured times are: every other output is compared."""
 

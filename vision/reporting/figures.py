@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from vision.evaluation.results import ACCURACY, Study
 from vision.reporting.style import INK, WIDTH, Mark, canvas, legend, marks, place, shorten, svg
-from vision.reporting.tables import history
+from vision.reporting.tables import history, labels_a_class
 from vision.reporting.words import Words, duration, labels_name, words
 
 ROW = 25
@@ -195,9 +195,8 @@ def _curve(
 def low_data(study: Study) -> Figure:
     """Test score against the number of labels a class, log scale; `all` at its mean a class."""
     say, key, styles = words(study), f"test_{study.score.key}", marks(study.kinds)
-    counts = study.prepared.manifest.class_counts["train"]
     settings = study.labels[::-1]
-    places = [sum(counts) / len(counts) if x == "all" else float(x) for x in settings]
+    places = [labels_a_class(study, labels) for labels in settings]
     columns = _columns(list(study.kinds))
     figure = canvas(12 + 240 + 52 + 20 * math.ceil(len(study.kinds) / columns))
     axes = place(figure, 50, 12, WIDTH - 62, 240)

@@ -16,13 +16,10 @@ COSTS = ["parameters", "trainable_parameters", "epochs", "seconds", "inference_i
 
 
 def metrics(study: Study) -> dict[str, Any]:
-    """The winner, then a few numbers by model and labels setting; the same from run to run."""
-    keys = (
-        ["val_accuracy", "test_accuracy", "test_accuracy_std", "test_loss"]
-        if study.score is ACCURACY
-        else ["val_mae", "test_mae", "test_mae_std", "test_rmse", "test_r2"]
-    )
-    return {"winner": study.winner, **_nested(study, keys)}
+    """The winner, then two numbers by model and labels setting, so that `dvc metrics diff` and `dvc
+    exp show` fit a screen; the same from run to run."""
+    key = study.score.key
+    return {"winner": study.winner, **_nested(study, [f"val_{key}", f"test_{key}"])}
 
 
 def costs(study: Study) -> dict[str, Any]:
@@ -55,6 +52,22 @@ def curves(study: Study) -> pd.DataFrame:
         for labels in study.labels
     ]
     return pd.concat(frames)[CURVES].round(6)
+
+
+def few_labels(study: Study) -> pd.DataFrame:
+    """Mean test score by model and labels a class, where `all` is the mean over the classes."""
+    rows = [
+        (model, labels_a_class(study, labels), study.row(model, labels)[f"test_{study.score.key}"])
+        for model in study.kinds
+        for labels in study.labels
+    ]
+    return pd.DataFrame(rows, columns=["model", "labels", "test_score"]).round(6)
+
+
+def labels_a_class(study: Study, labels: str) -> float:
+    """A labels setting as a number, for an axis."""
+    counts = study.prepared.manifest.class_counts["train"]
+    return sum(counts) / len(counts) if labels == "all" else float(labels)
 
 
 def predictions(study: Study) -> pd.DataFrame:
