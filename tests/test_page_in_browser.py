@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from stages import report
 from tests.browser import CHROMIUM, Browser, browser
@@ -57,6 +58,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of made-up results whose names would do harm if they were more than text."""
     root = tmp_path_factory.mktemp("study")
     make(root, Made(classes=HOSTILE, scratch=("simple_cnn", HOSTILE[0])))
+    params = root / "params.yaml"
+    params.write_text(yaml.safe_dump(yaml.safe_load(params.read_text()) | {"study": HOSTILE[1]}))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         report.main()
@@ -121,6 +124,10 @@ def test_the_contents_lead_to_every_section(tab: Browser, page: Path) -> None:
     for name in names:
         tab.click(f"nav a[href='#{name}']")
         assert tab.run("location.hash") == f"#{name}"
+        # in sight, and not behind the contents, which stay in sight too
+        edge = tab.run("document.querySelector('nav').getBoundingClientRect().bottom")
+        assert tab.run("document.querySelector('nav').getBoundingClientRect().top") >= 0
+        assert edge <= tab.run(f"document.querySelector('#{name} h2').getBoundingClientRect().top")
 
 
 def test_nothing_is_cut_off_on_paper(tab: Browser, page: Path) -> None:
