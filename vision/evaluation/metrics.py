@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 from sklearn.metrics import (
     confusion_matrix,
     mean_absolute_error,
@@ -15,6 +15,7 @@ from sklearn.metrics import (
 )
 
 from vision.errors import UserError
+from vision.evaluation import calibration
 
 Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
@@ -29,25 +30,26 @@ def classification(logits: Floats, targets: Indices, classes: Sequence[str]) -> 
         classes: the K class names.
 
     Returns:
-        accuracy; loss (mean negative log likelihood, nats); precision, recall and f1 (macro, over
-        the classes that occur in the targets; 0 where a class was never predicted); per_class
-        (lists of K: precision, recall, f1, support); confusion [K][K], a row a true class.
+        accuracy; loss (mean negative log likelihood, nats); ece and brier, as in
+        vision.evaluation.calibration; precision, recall and f1 (macro, over the classes that occur
+        in the targets; 0 where a class was never predicted); per_class (lists of K: precision,
+        recall, f1, support); confusion [K][K], a row a true class.
 
     Raises:
         UserError: a logit is not finite.
     """
     _require_finite(logits)
     labels = np.arange(len(classes))
-    exact = logits.astype(np.float64)
-    predicted = exact.argmax(axis=1)
+    predicted = logits.argmax(axis=1)
     precision, recall, f1, support = precision_recall_fscore_support(
         targets, predicted, labels=labels, zero_division=0
     )
     present = support > 0
-    loss = logsumexp(exact, axis=1) - exact[np.arange(len(targets)), targets]
     return {
         "accuracy": float(np.mean(predicted == targets)),
-        "loss": float(np.mean(loss)),
+        "loss": calibration.loss(logits, targets),
+        "ece": calibration.bins(*calibration.confidence(logits, targets)).ece,
+        "brier": calibration.brier(logits, targets),
         "precision": float(np.mean(precision[present])),
         "recall": float(np.mean(recall[present])),
         "f1": float(np.mean(f1[present])),
