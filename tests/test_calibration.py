@@ -104,4 +104,4 @@ def test_a_model_is_measured_over_its_seeds() -> None:
     fits = [calibration.fit_temperature(x, targets) or 0 for x in (2 * logits, other)]
     assert found.temperature == pytest.approx(math.sqrt(fits[0] * fits[1]))
     assert found.scaled_loss < found.loss
-    assert found.scaled_brier < found.brier
+    assert found.scaled_ece < found.ece

@@ -61,13 +61,15 @@ class Calibration:
     fitted: int
     """Seeds whose validation predictions could be fitted."""
     scaled_ece: float
-    scaled_brier: float
     scaled_loss: float
     """The same with each seed's logits divided by its temperature."""
 
 
 def measure(
-    validation: Sequence[Floats], validation_targets: Indices, test: Sequence[Floats], targets: Indices
+    validation: Sequence[Floats],
+    validation_targets: Indices,
+    test: Sequence[Floats],
+    targets: Indices,
 ) -> Calibration:
     """Measure a model on the test images, before and after temperature scaling.
 
@@ -98,7 +100,6 @@ def measure(
         temperature=float(np.exp(np.mean(np.log(temperatures)))),
         fitted=sum(fit is not None for fit in fits),
         scaled_ece=mean([bins(*confidence(logits, targets)).ece for logits in scaled]),
-        scaled_brier=mean([brier(logits, targets) for logits in scaled]),
         scaled_loss=mean([loss(logits, targets) for logits in scaled]),
     )
 

@@ -161,6 +161,10 @@ class Study:
         _require(run.under(self.evaluation) / mistakes.FILE)
         return mistakes.load(run.under(self.evaluation))
 
+    def outputs(self, model: str, split: Split) -> list[NDArray[np.float32]]:
+        """A model's saved predictions at the largest labels setting, by seed."""
+        return [self.predictions(x.run, split) for x in self.of(model, self.labels[0])]
+
     def difference(self, first: str, second: str, labels: str) -> Difference:
         """Compare two models on the same test images, with a 95 % interval.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import figures, matrices, pictures, spread
+from vision.reporting import figures, matrices, pictures, reliability, spread
 from vision.reporting.words import duration, labels_name, words
 
 
@@ -46,6 +46,8 @@ def _all(study: Study) -> Iterator[Figure]:
     yield from _mistakes(study)
     if study.score is ACCURACY and len(study.results) > 1:
         yield from _suspects(study)
+    if study.score is ACCURACY:
+        yield _reliability(study)
     yield _distribution(study)
     yield _samples(study)
     yield _means(study)
@@ -178,6 +180,21 @@ def _suspects(study: Study) -> Iterator[Figure]:
             f"labels setting; at most {pictures.SUSPECTS} are shown.",
             "The test images that no run gets right.",
         )
+
+
+def _reliability(study: Study) -> Figure:
+    names = study.ranking(study.labels[0])
+    among = (
+        f" The {reliability.SHOWN} best on validation." if len(names) > reliability.SHOWN else ""
+    )
+    return Figure(
+        "reliability",
+        reliability.diagrams(study),
+        "Reliability of each model's confidence",
+        "Test images sorted into 15 bins by confidence; the larger the dot, the more of them. "
+        f"Below the dashed line, a model is surer than it is right.{among}",
+        f"Accuracy against confidence of {', '.join(names[: reliability.SHOWN])}.",
+    )
 
 
 def _distribution(study: Study) -> Figure:

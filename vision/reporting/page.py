@@ -6,7 +6,7 @@ import jinja2
 import yaml
 
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import listings
+from vision.reporting import listings, reliability
 from vision.reporting.gallery import Figure
 from vision.reporting.provenance import Provenance
 from vision.reporting.verdict import verdict
@@ -18,6 +18,7 @@ SECTIONS = {
     "learning": "Learning curves",
     "few": "Few labels",
     "fails": "Where it fails",
+    "trust": "How far to trust it",
     "data": "The data",
     "how": "How it was measured",
 }
@@ -37,6 +38,7 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
     )
     classes = study.score is ACCURACY
     several = len(study.labels) > 1
+    calibration = reliability.measures(study) if classes else {}
     return environment.get_template("page.html.jinja").render(
         study=study,
         sections={name: title for name, title in SECTIONS.items() if name != "few" or several},
@@ -48,6 +50,8 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         confused=listings.confused(study) if classes else None,
         per_class=listings.per_class(study) if classes else None,
         folded=FOLDED,
+        calibration=reliability.table(calibration) if classes else None,
+        trust=reliability.sentence(study.winner, calibration[study.winner]) if classes else None,
         splits=listings.splits(study),
         manifest=study.prepared.manifest,
         origin=origin,

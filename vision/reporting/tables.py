@@ -9,7 +9,7 @@ from vision.evaluation.results import ACCURACY, Study
 
 CURVES = ["epoch", "model", "labels", "train_loss", "val_loss", "val_score"]
 MEASURES = {
-    "accuracy": ["accuracy", "loss", "precision", "recall", "f1"],
+    "accuracy": ["accuracy", "loss", "ece", "brier", "precision", "recall", "f1"],
     "mae": ["mae", "rmse", "r2"],
 }
 COSTS = ["parameters", "trainable_parameters", "epochs", "seconds", "inference_images_per_second"]
