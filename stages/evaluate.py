@@ -44,7 +44,7 @@ def _evaluate(run: Run, prepared: Prepared, study: Params, folder: Path) -> None
         targets = prepared.targets(split)
         targets = targets if chosen is None else targets[chosen]
         try:
-            found[split] = _metrics(outputs, targets, prepared)
+            found[split] = _metrics(outputs, targets, prepared, study)
         except UserError as error:
             raise UserError(f"{run}: {error}") from None
         if split != "train":
@@ -63,13 +63,13 @@ def _sample(run: Run, prepared: Prepared) -> NDArray[np.int64]:
 
 
 def _metrics(
-    outputs: NDArray[np.float32], targets: NDArray[Any], prepared: Prepared
+    outputs: NDArray[np.float32], targets: NDArray[Any], prepared: Prepared, study: Params
 ) -> dict[str, Any]:
     manifest = prepared.manifest
     if manifest.task == "classification":
         return metrics.classification(outputs, targets, manifest.classes)
-    assert manifest.target_mean is not None
-    return metrics.regression(outputs, targets, manifest.target_mean)
+    training = prepared.targets("train")
+    return metrics.regression(outputs, targets, training, study.evaluation.tolerance)
 
 
 if __name__ == "__main__":

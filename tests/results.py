@@ -67,9 +67,7 @@ def write_run(root: Path, run: Run, made: Made, targets: dict[str, Any]) -> None
         if made.classes:
             measured[split] = metrics.classification(outputs, targets[split], made.classes)
         else:
-            measured[split] = metrics.regression(
-                outputs, targets[split], float(targets["train"].mean())
-            )
+            measured[split] = metrics.regression(outputs, targets[split], targets["train"])
         if split != "train":
             np.save(evaluation / f"{split}.npy", outputs)
     index = mistakes.worst(outputs, targets["test"])

@@ -9,6 +9,8 @@ from vision.errors import UserError
 from vision.evaluation import metrics
 
 CLASSES = ["cat", "dog", "ship"]
+TRAINING = np.array([1, 1, 3, 5, 10], dtype=np.float32)
+"""Targets whose mean is 4 and whose median is 3."""
 
 
 def test_classification_by_hand() -> None:
@@ -44,13 +46,17 @@ def test_huge_logits_have_a_finite_loss() -> None:
 
 def test_regression_by_hand() -> None:
     predictions = np.array([[1], [2], [6]], dtype=np.float32)
-    found = metrics.regression(predictions, np.array([1, 4, 5], dtype=np.float32), 4.0)
+    found = metrics.regression(predictions, np.array([1, 4, 5], dtype=np.float32), TRAINING, 1)
     assert found["mae"] == pytest.approx(1)
     assert found["rmse"] == pytest.approx(math.sqrt(5 / 3))
     # the targets' mean is 10/3, their squares about it add up to 26/3
     assert found["r2"] == pytest.approx(1 - 5 / (26 / 3))
     assert found["baseline_mae"] == pytest.approx(4 / 3)
     assert found["baseline_rmse"] == pytest.approx(math.sqrt(10 / 3))
+    assert found["median_mae"] == pytest.approx(5 / 3)
+    assert found["median_rmse"] == pytest.approx(math.sqrt(3))
+    assert found["within"] == pytest.approx(2 / 3)
+    assert "within" not in metrics.regression(predictions, np.array([1.0, 4, 5]), TRAINING)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -59,7 +65,7 @@ def test_predictions_of_a_diverged_model_are_refused(bad: float) -> None:
     with pytest.raises(UserError, match="1 of 2 predictions are not finite"):
         metrics.classification(outputs, np.array([0, 1]), CLASSES)
     with pytest.raises(UserError, match="1 of 2 predictions are not finite"):
-        metrics.regression(outputs[:, 1:2], np.array([0.0, 1.0]), 0.5)
+        metrics.regression(outputs[:, 1:2], np.array([0.0, 1.0]), TRAINING)
 
 
 def test_the_surest_mistakes_come_first() -> None:

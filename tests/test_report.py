@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -374,13 +375,37 @@ def test_a_regression_page_speaks_of_numbers_only(study: Maker) -> None:
     study(REGRESSION)
     report.main()
     text = page().text
-    assert not re.findall(r"class|accura|confus|precision|recall|label|%\spoints", text, re.I)
-    assert "mean error" in text
-    assert "years" in text
+    alternatives = " ".join(
+        re.findall(r'aria-label="(.*?)"', Path("reports/index.html").read_text())
+    )
+    for words in (text, alternatives):
+        assert not re.findall(r"class|accura|confus|precision|recall|label|%\spoints", words, re.I)
+        assert "mean error" in words.lower()
+        assert "years" in text
+    assert "always the training median" in text
+    assert "In the 90" in text
     metrics = json.loads(Path("reports/metrics.json").read_text())
     assert set(metrics["frozen"]["all"]) == {"val_mae", "test_mae"}
     assert list(pd.read_csv("reports/plots/predictions.csv")) == ["actual", "predicted"]
     assert not Path("reports/plots/confusion.csv").exists()
+
+
+def test_a_tolerance_has_its_column_and_few_images_have_no_intervals(study: Maker) -> None:
+    made = replace(REGRESSION, counts=(60, 8, 30))
+    found = study(made)
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["evaluation"]["tolerance"] = 5
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    for run in found.params.runs:
+        for split in SPLITS:
+            nudge(run, split, "within", 0.625)
+    report.main()
+    text = page().text
+    assert "Within 5 years" in " ".join(text.split())
+    assert "62.5" in text
+    assert pd.read_csv("reports/comparison.csv")["test_within"].unique() == [0.625]
+    assert "too small for intervals" in text
+    assert "In the 90" not in text
 
 
 def test_a_model_that_learned_nothing_is_called_so(study: Maker) -> None:

@@ -390,6 +390,9 @@ class Evaluation(Section):
     views: Literal["plain", "flip", "flip_shift"] = "plain"
     """What predictions are the mean over: the image; the image and its mirror image; and
     these moved by one pixel along both diagonals too, at half the weight (arXiv 2404.00498)."""
+    tolerance: PositiveFloat | None = None
+    """Of a number to predict: the error up to which a prediction counts as right, in the target's
+    unit. The share of these is the cumulative score, for ages by custom at 5."""
 
 
 class Params(Section):
@@ -424,6 +427,8 @@ class Params(Section):
                 raise ValueError(f"{key} names something twice: {values}")
         if self.data.task == "regression" and self.labels_per_class != ["all"]:
             raise ValueError("labels_per_class must be [all] for regression")
+        if self.evaluation.tolerance is not None and self.data.task != "regression":
+            raise ValueError("evaluation.tolerance is for task: regression")
         for name, model in self.models.items():
             for recipe in phases(model).values():
                 classes = recipe.loss == "cross_entropy"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import softmax
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, softmax
 from sklearn.metrics import (
     confusion_matrix,
     mean_absolute_error,
@@ -63,16 +63,22 @@ def classification(logits: Floats, targets: Indices, classes: Sequence[str]) -> 
     }
 
 
-def regression(predictions: Floats, targets: Floats, training_mean: float) -> dict[str, float]:
-    """Measure predicted numbers, beside always predicting the training split's mean.
+def regression(
+    predictions: Floats, targets: Floats, training: Floats, tolerance: float | None = None
+) -> dict[str, float]:
+    """Measure predicted numbers, beside always predicting one number.
 
     Args:
         predictions: in the target's unit, [N] or [N, 1].
         targets: [N].
-        training_mean: mean target of the training split.
+        training: targets of the training split, [M]; their mean is the constant with the smallest
+            RMSE there, their median that with the smallest MAE.
+        tolerance: the error up to which a prediction counts as right, in the target's unit.
 
     Returns:
-        mae, rmse, r2, baseline_mae, baseline_rmse.
+        mae, rmse, r2, baseline_mae and baseline_rmse (of the mean), median_mae and median_rmse;
+        with a tolerance, within: the share of predictions with no larger error, known in age
+        estimation as the cumulative score.
 
     Raises:
         UserError: a prediction is not finite.
@@ -80,14 +86,32 @@ def regression(predictions: Floats, targets: Floats, training_mean: float) -> di
     _require_finite(predictions)
     predicted = predictions.astype(np.float64).ravel()
     exact = targets.astype(np.float64)
-    baseline = np.full_like(exact, training_mean)
-    return {
+    mean = np.full_like(exact, training.mean(dtype=np.float64))
+    median = np.full_like(exact, np.median(training))
+    found = {
         "mae": float(mean_absolute_error(exact, predicted)),
         "rmse": float(root_mean_squared_error(exact, predicted)),
         "r2": float(r2_score(exact, predicted)),
-        "baseline_mae": float(mean_absolute_error(exact, baseline)),
-        "baseline_rmse": float(root_mean_squared_error(exact, baseline)),
+        "baseline_mae": float(mean_absolute_error(exact, mean)),
+        "baseline_rmse": float(root_mean_squared_error(exact, mean)),
+        "median_mae": float(mean_absolute_error(exact, median)),
+        "median_rmse": float(root_mean_squared_error(exact, median)),
     }
+    if tolerance is not None:
+        found["within"] = float(np.mean(np.abs(predicted - exact) <= tolerance))
+    return found
+
+
+def wilson(hits: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wilson's 95 % interval of a share (Journal of the American Statistical Association 22, 1927),
+    which holds near 0 and 1 too; 0 to 1 where there were no trials. Hits may be means over seeds.
+    """
+    successes, total = np.asarray(hits, np.float64), np.asarray(trials, np.float64)
+    squared = ndtri(0.975) ** 2
+    middle = successes + squared / 2
+    share = successes / np.maximum(total, 1)
+    half = np.sqrt(squared * (total * share * (1 - share) + squared / 4))
+    return (middle - half) / (total + squared), (middle + half) / (total + squared)
 
 
 def confident_mistakes(logits: Floats, targets: Indices, count: int) -> tuple[Indices, Floats]:

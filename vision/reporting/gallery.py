@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import figures, matrices, pictures, reliability, spread
+from vision.reporting import bands, figures, matrices, pictures, reliability, spread
 from vision.reporting.words import duration, labels_name, words
 
 
@@ -46,8 +46,7 @@ def _all(study: Study) -> Iterator[Figure]:
     yield from _mistakes(study)
     if study.score is ACCURACY and len(study.results) > 1:
         yield from _suspects(study)
-    if study.score is ACCURACY:
-        yield _reliability(study)
+    yield from [_reliability(study)] if study.score is ACCURACY else _numbers(study)
     yield _distribution(study)
     yield _samples(study)
     yield _means(study)
@@ -194,6 +193,25 @@ def _reliability(study: Study) -> Figure:
         "Test images sorted into 15 bins by confidence; the larger the dot, the more of them. "
         f"Below the dashed line, a model is surer than it is right.{among}",
         f"Accuracy against confidence of {', '.join(names[: reliability.SHOWN])}.",
+    )
+
+
+def _numbers(study: Study) -> Iterator[Figure]:
+    yield Figure(
+        "bands",
+        bands.by_band(study),
+        "Error by band of the true value",
+        "A point is a band; bands hold about as many test images each. "
+        "Dashed: always predicting the training median.",
+        f"Mean error of {', '.join(study.kinds)} in each band of the true value.",
+    )
+    line = " The upright line is the tolerance." if study.params.evaluation.tolerance else ""
+    yield Figure(
+        "within",
+        bands.within(study),
+        "Share of the images with at most this error",
+        f"Up and to the left is better; also known as the cumulative score.{line}",
+        f"Cumulative score of {', '.join(study.kinds)} by size of the error.",
     )
 
 

@@ -1,16 +1,17 @@
 """The page that people decide by: one file, without requests, on any screen and on paper."""
 
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import yaml
 
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import listings, reliability
+from vision.reporting import bands, listings, reliability
 from vision.reporting.gallery import Figure
 from vision.reporting.provenance import Provenance
 from vision.reporting.verdict import verdict
-from vision.reporting.words import count, duration, labels_name, plural, words
+from vision.reporting.words import count, duration, labels_name, plural
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = {
@@ -38,7 +39,6 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
     )
     classes = study.score is ACCURACY
     several = len(study.labels) > 1
-    calibration = reliability.measures(study) if classes else {}
     return environment.get_template("page.html.jinja").render(
         study=study,
         sections={name: title for name, title in SECTIONS.items() if name != "few" or several},
@@ -50,8 +50,7 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         confused=listings.confused(study) if classes else None,
         per_class=listings.per_class(study) if classes else None,
         folded=FOLDED,
-        calibration=reliability.table(calibration) if classes else None,
-        trust=reliability.sentence(study.winner, calibration[study.winner]) if classes else None,
+        **(_probabilities(study) if classes else _numbers(study)),
         splits=listings.splits(study),
         manifest=study.prepared.manifest,
         origin=origin,
@@ -65,7 +64,6 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         plural=plural,
         count=count,
         several=several,
-        baseline=None if classes else _baseline(study),
     )
 
 
@@ -83,7 +81,21 @@ def _machines(study: Study) -> list[tuple[str, str, str]]:
     ]
 
 
-def _baseline(study: Study) -> str:
-    """The error of always predicting the training mean."""
-    row = study.row(study.winner, study.labels[0])
-    return words(study).value(row["test_baseline_mae"])
+def _probabilities(study: Study) -> dict[str, Any]:
+    """What the classification page says of calibration."""
+    found = reliability.measures(study)
+    return {
+        "calibration": reliability.table(found),
+        "trust": reliability.sentence(study.winner, found[study.winner]),
+    }
+
+
+def _numbers(study: Study) -> dict[str, Any]:
+    """What the regression page says of errors and intervals."""
+    held = bands.coverage(study)
+    return {
+        "errors": bands.errors(study),
+        "bands": bands.bands(study, held),
+        "trust": bands.sentence(study, held),
+        "intervals": held is not None,
+    }

@@ -14,7 +14,7 @@ from vision.evaluation.calibration import Calibration
 from vision.evaluation.results import Study
 from vision.reporting.listings import Cell, Table
 from vision.reporting.style import INK, WIDTH, Mark, canvas, marks, place, shorten, svg
-from vision.reporting.words import SPACE, short
+from vision.reporting.words import SPACE, percent, short
 
 COLUMNS = 3
 SHOWN = 9
@@ -85,14 +85,14 @@ def table(found: dict[str, Calibration]) -> Table:
     rows = [
         [
             Cell(name, name),
-            _percent(row.accuracy),
-            _percent(row.confidence),
-            _percent(row.ece),
+            Cell(percent(row.accuracy), row.accuracy),
+            Cell(percent(row.confidence), row.confidence),
+            Cell(percent(row.ece), row.ece),
             Cell(f"{100 * row.ece_low:.1f} to {100 * row.ece_high:.1f}", row.ece_low),
             _decimals(row.brier),
             _decimals(row.loss),
             Cell(f"{row.temperature:.2f}" if row.fitted else "not fitted", row.temperature),
-            _percent(row.scaled_ece),
+            Cell(percent(row.scaled_ece), row.scaled_ece),
             _decimals(row.scaled_loss),
         ]
         for name, row in found.items()
@@ -103,8 +103,8 @@ def table(found: dict[str, Calibration]) -> Table:
 def sentence(winner: str, found: Calibration) -> str:
     """What the winner's calibration is, and what a temperature does to it."""
     gap = 100 * (found.confidence - found.accuracy)
-    sure = f"{winner} is on average {100 * found.confidence:.1f}{SPACE}% sure of its answers"
-    right = f"right on {100 * found.accuracy:.1f}{SPACE}% of the test images"
+    sure = f"{winner} is on average {percent(found.confidence)} sure of its answers"
+    right = f"right on {percent(found.accuracy)} of the test images"
     if found.ece_low == 0:
         verdict = "no more apart than chance could bring them"
     else:
@@ -121,10 +121,6 @@ def sentence(winner: str, found: Calibration) -> str:
     return (
         f"{said} Dividing its logits by {short(found.temperature)}, fitted on validation, {change}."
     )
-
-
-def _percent(share: float) -> Cell:
-    return Cell(f"{100 * share:.1f}{SPACE}%", share)
 
 
 def _decimals(value: float) -> Cell:

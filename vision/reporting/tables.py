@@ -10,7 +10,7 @@ from vision.evaluation.results import ACCURACY, Study
 CURVES = ["epoch", "model", "labels", "train_loss", "val_loss", "val_score"]
 MEASURES = {
     "accuracy": ["accuracy", "loss", "ece", "brier", "precision", "recall", "f1"],
-    "mae": ["mae", "rmse", "r2"],
+    "mae": ["mae", "rmse", "r2", "within"],
 }
 COSTS = ["parameters", "trainable_parameters", "epochs", "seconds", "inference_images_per_second"]
 
@@ -29,7 +29,7 @@ def costs(study: Study) -> dict[str, Any]:
 
 def comparison(study: Study) -> pd.DataFrame:
     """One row a model and labels setting: every measure and cost, mean and spread over seeds."""
-    measures = MEASURES[study.score.key]
+    measures = [x for x in MEASURES[study.score.key] if f"test_{x}" in study.summary]
     means = [f"{split}_{name}" for split in ("test", "val") for name in measures] + ["gap"]
     spread = [name for mean in means for name in (mean, f"{mean}_std")]
     return study.summary[["kind", "seeds", *spread, *COSTS]].reset_index()

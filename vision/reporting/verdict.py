@@ -111,10 +111,11 @@ def _about_baseline(study: Study) -> list[str]:
     if study.score is ACCURACY:
         return []
     best = study.row(study.winner, study.labels[0])
-    if best["test_mae"] < best["test_baseline_mae"]:
+    if best["test_mae"] < min(best["test_baseline_mae"], best["test_median_mae"]):
         return []
     return [
-        "No better than always predicting the training mean: the model has learned nothing of use."
+        "No better than always predicting the training mean or median: the model has learned "
+        "nothing of use."
     ]
 
 

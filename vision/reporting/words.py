@@ -85,6 +85,11 @@ def minus(text: str) -> str:
     return text.replace("-", MINUS)
 
 
+def percent(share: float) -> str:
+    """97.8 %."""
+    return f"{100 * share:.1f}{SPACE}%"
+
+
 def count(number: float) -> str:
     """12,345."""
     return f"{number:,.0f}"
