@@ -73,3 +73,34 @@ def test_the_surest_mistakes_come_first() -> None:
     chosen, sure = metrics.confident_mistakes(logits, np.array([1, 0, 0, 1]), 2)
     assert chosen.tolist() == [2, 3]
     assert sure.tolist() == pytest.approx([0.8, 0.7])
+
+
+def test_the_measures_of_a_class_are_those_of_scikit_learn_with_intervals() -> None:
+    logits = np.random.default_rng(0).normal(0, 1, (90, 3))
+    targets = np.arange(90) % 3
+    logits[np.arange(90), targets] += 2
+    found = metrics.classification(logits, targets, CLASSES)
+    shares = metrics.per_class(np.array(found["confusion"]))
+    for name, share in shares.items():
+        assert share.value == pytest.approx(found["per_class"][name])
+        assert np.all(share.low < share.value)
+        assert np.all(share.value < share.high)
+        assert np.all(share.high <= 1)
+
+
+def test_the_interval_of_f1_holds_at_its_level() -> None:
+    generator = np.random.default_rng(0)
+    # one class of a tenth of the images, recall 0.8 and 0.2 of the answers wrong: F1 is 0.8
+    drawn = generator.multinomial(300, [0.08, 0.02, 0.02, 0.88], 1000)
+    inside = []
+    for hits, missed, wrong, rest in drawn:
+        f1 = metrics.per_class(np.array([[hits, missed], [wrong, rest]]))["f1"]
+        inside.append(f1.low[0] <= 0.8 <= f1.high[0])
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_class_without_images_or_answers_has_an_interval_that_says_nothing() -> None:
+    found = metrics.per_class(np.array([[3, 0], [0, 0]]))
+    for share in found.values():
+        assert share.value.tolist() == [1, 0]
+        assert (share.low[1], share.high[1]) == pytest.approx((0, 1))

@@ -382,6 +382,7 @@ def test_a_regression_page_speaks_of_numbers_only(study: Maker) -> None:
         assert not re.findall(r"class|accura|confus|precision|recall|label|%\spoints", words, re.I)
         assert "mean error" in words.lower()
         assert "years" in text
+    assert "Off the same way in all 12 runs" in text
     assert "always the training median" in text
     assert "In the 90" in text
     metrics = json.loads(Path("reports/metrics.json").read_text())

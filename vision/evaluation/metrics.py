@@ -1,6 +1,7 @@
 """What the predictions are worth: pure functions from predictions and targets to numbers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,15 @@ from vision.evaluation import calibration
 
 Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Shares 0..1 with 95 % intervals, [K] each."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
 
 
 def classification(logits: Floats, targets: Indices, classes: Sequence[str]) -> dict[str, Any]:
@@ -61,6 +71,29 @@ def classification(logits: Floats, targets: Indices, classes: Sequence[str]) -> 
         },
         "confusion": confusion_matrix(targets, predicted, labels=labels).tolist(),
     }
+
+
+def per_class(confusion: NDArray[np.floating[Any] | np.integer[Any]]) -> dict[str, Share]:
+    """Precision, recall and F1 of each class, with intervals over the choice of test images.
+
+    F1 is a rising function, 2 s / (1 + s), of s: the hits among the images that are of the class or
+    taken for it. Wilson's interval of s so becomes one of F1 (the indirect method of arXiv
+    2309.14621).
+
+    Args:
+        confusion: counts [K, K], a row a true class; may be means over seeds.
+    """
+    hits, of_class, answers = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    either = _share(hits, of_class + answers - hits)
+    return {
+        "precision": _share(hits, answers),
+        "recall": _share(hits, of_class),
+        "f1": Share(*(2 * x / (1 + x) for x in (either.value, either.low, either.high))),
+    }
+
+
+def _share(hits: ArrayLike, trials: ArrayLike) -> Share:
+    return Share(np.asarray(hits) / np.maximum(trials, 1), *wilson(hits, trials))
 
 
 def regression(

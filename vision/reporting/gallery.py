@@ -44,7 +44,7 @@ def _all(study: Study) -> Iterator[Figure]:
         yield _labels(study)
     yield from _confusions(study) if study.score is ACCURACY else _predicted(study)
     yield from _mistakes(study)
-    if study.score is ACCURACY and len(study.results) > 1:
+    if len(study.results) > 1:
         yield from _suspects(study)
     yield from [_reliability(study)] if study.score is ACCURACY else _numbers(study)
     yield _distribution(study)
@@ -171,12 +171,24 @@ def _suspects(study: Study) -> Iterator[Figure]:
     sheet = pictures.missed_by_all(study)
     if sheet:
         runs = len(study.kinds) * len(study.params.seeds)
+        title, what = (
+            (
+                f"Wrong in all {runs} runs",
+                "The label → what most runs say, and the mean probability p that the runs give it. "
+                "Look here first for wrong labels. At the largest labels setting; at",
+            )
+            if study.score is ACCURACY
+            else (
+                f"Off the same way in all {runs} runs",
+                "The target → the mean prediction. All runs are too high, or all too low: look "
+                "here first for wrong targets. At",
+            )
+        )
         yield Figure(
             "suspects",
             sheet,
-            f"Wrong in all {runs} runs",
-            "The label → what most runs say. Look here first for wrong labels. At the largest "
-            f"labels setting; at most {pictures.SUSPECTS} are shown.",
+            title,
+            f"{what} most {pictures.SUSPECTS} are shown.",
             "The test images that no run gets right.",
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vision.evaluation import metrics
 from vision.evaluation.results import Study
 from vision.prepared import SPLITS
 from vision.reporting import matrices
@@ -126,26 +127,23 @@ def confused(study: Study) -> Table:
 
 
 def per_class(study: Study) -> Table:
-    """The winner's precision, recall and F1 for each class, mean over seeds, worst F1 first.
+    """The winner's precision, recall and F1 for each class, worst F1 first, with 95 % intervals.
 
-    With numbers where the confusion matrix has no room for names.
+    From the counts of the confusion matrix, mean over seeds; with numbers where that has no room
+    for names.
     """
-    results = study.of(study.winner, study.labels[0])
-    parts = ("precision", "recall", "f1")
-    found = {
-        name: np.mean([result.metrics["test"]["per_class"][name] for result in results], axis=0)
-        for name in ("support", *parts)
-    }
+    confusion = matrices.confusions(study, study.winner) / len(study.params.seeds)
+    found = metrics.per_class(confusion)
     names = study.prepared.manifest.classes
     numbered = len(names) > matrices.NAMED
     rows = [
         [
             *([Cell(str(i + 1), i + 1)] if numbered else []),
             _text(names[i]),
-            _count(float(found["support"][i])),
-            *(_percent(float(found[part][i])) for part in parts),
+            _count(float(confusion[i].sum())),
+            *(_bounded(part, i) for part in found.values()),
         ]
-        for i in np.argsort(found["f1"], kind="stable").tolist()
+        for i in np.argsort(found["f1"].value, kind="stable").tolist()
     ]
     head = ["Class", "Test images", "Precision", "Recall", "F1"]
     return Table(["No.", *head] if numbered else head, rows)
@@ -182,6 +180,12 @@ def _megabytes(size: float) -> Cell:
 
 def _percent(share: float) -> Cell:
     return Cell(f"{100 * share:.1f}{SPACE}%", share)
+
+
+def _bounded(part: metrics.Share, i: int) -> Cell:
+    """97.8 % (93 to 99)."""
+    value, low, high = (100 * float(x[i]) for x in (part.value, part.low, part.high))
+    return Cell(f"{value:.1f}{SPACE}% ({low:.0f} to {high:.0f})", value)
 
 
 def _setting(labels: str) -> Cell:

@@ -100,17 +100,17 @@ def mistakes(study: Study, model: str) -> str:
 
 
 def missed_by_all(study: Study) -> str:
-    """Test images that no run gets right, those first on whose class most runs agree; empty if
-    there are none."""
+    """Test images that no run gets right, the most suspicious first; empty if there are none."""
     images, targets = study.prepared.images("test"), study.prepared.targets("test")
     classes = study.prepared.manifest.classes
-    groups = [
-        Group(
-            [Picture(images[item.index])],
-            [*_pair(classes[targets[item.index]], classes[item.answer]), plural(item.runs, "run")],
-        )
-        for item in suspects(study)[:SUSPECTS]
-    ]
+    groups = []
+    for item in suspects(study)[:SUSPECTS]:
+        if classes:
+            pair = _pair(classes[targets[item.index]], classes[int(item.answer)])
+            caption = [*pair, f"{plural(item.runs, 'run')}, p = {item.strength:.2f}"]
+        else:
+            caption = [_number(study, targets[item.index]), f"→ {_number(study, item.answer)}"]
+        groups.append(Group([Picture(images[item.index])], caption))
     return _grid(groups, 4) if groups else ""
 
 
