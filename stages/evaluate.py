@@ -14,7 +14,7 @@ from tqdm import tqdm
 from stages import entry
 from vision import examples, params, runtime, saved, task
 from vision.errors import UserError
-from vision.evaluation import gradcam, metrics
+from vision.evaluation import corruptions, gradcam, metrics
 from vision.params import Params, Run
 from vision.predict import predict
 from vision.prepared import SPLITS, Prepared
@@ -35,7 +35,7 @@ def _evaluate(run: Run, prepared: Prepared, study: Params, folder: Path) -> None
     network.to(compute.device)
     learned = task.of(prepared.manifest)
     folder.mkdir(parents=True, exist_ok=True)
-    found = {}
+    found: dict[str, Any] = {}
     for split in SPLITS:
         chosen = _sample(run, prepared) if split == "train" else None
         images = examples.load(prepared, split, description.input, compute, chosen)
@@ -51,7 +51,23 @@ def _evaluate(run: Run, prepared: Prepared, study: Params, folder: Path) -> None
             np.save(folder / f"{split}.npy", outputs)
         if split == "test":
             gradcam.of_mistakes(network, images, outputs, targets).save(folder)
-    (folder / "metrics.json").write_text(json.dumps(found, indent=1) + "\n")
+    _write(folder / "metrics.json", found)
+    if study.evaluation.corruptions and run.labels == study.settings[0]:
+        asked, targets = study.evaluation.corruptions, prepared.targets("test")
+        order = np.random.default_rng(0).permutation(len(targets))
+        chosen = np.sort(order[: asked.images])
+
+        def score(pixels: NDArray[np.uint8]) -> float:
+            images = examples.of(pixels, targets[chosen], learned, description.input, compute)
+            outputs = predict(network, images, compute, study.evaluation.views)
+            return float(learned.score(outputs, images.targets))
+
+        clean = prepared.images("test")[chosen]
+        _write(folder / "robustness.json", corruptions.robustness(score, clean, asked))
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _sample(run: Run, prepared: Prepared) -> NDArray[np.int64]:

@@ -34,6 +34,8 @@ class Made:
     epochs: int = 6
     skill: dict[str, float] | None = None
     """Share of the answers that a model knows, 0..1; by default rising in the models' order."""
+    corruptions: bool = False
+    """Whether the runs were scored on images made worse, by noise and by JPEG."""
 
 
 def make(root: Path, made: Made) -> Params:
@@ -74,6 +76,15 @@ def write_run(root: Path, run: Run, made: Made, targets: dict[str, Any]) -> None
     seen = np.random.default_rng(0).integers(0, 256, (len(index), 4, 4), np.uint8)
     Mistakes(index, seen).save(evaluation)
     (evaluation / "metrics.json").write_text(json.dumps(measured))
+    if made.corruptions and run.labels == made.labels[0]:
+        clean = measured["test"]["accuracy" if made.classes else "mae"]
+        step = -0.1 if made.classes else 2.0
+        worse = {
+            kind: {str(s): clean + share * step * s for s in range(1, 6)}
+            for kind, share in (("gaussian_noise", 1), ("jpeg", 0.5))
+        }
+        scores = {"images": 50, "clean": clean, "corrupted": worse}
+        (evaluation / "robustness.json").write_text(json.dumps(scores))
     cost = {
         "seconds": 20.0 * (place + 1) * (1 if made.epochs else 0),
         "epochs": made.epochs,
@@ -115,7 +126,10 @@ def _params(made: Made) -> dict[str, Any]:
             **{name: {"net": "resnet20", **recipe} for name in made.scratch},
             **{name: {"backbone": "timm/resnet18", "head": recipe} for name in made.transfer},
         },
-        "evaluation": {"views": "plain"},
+        "evaluation": {
+            "views": "plain",
+            **({"corruptions": {"images": 50}} if made.corruptions else {}),
+        },
         "runtime": {"device": "auto", "precision": "auto"},
     }
 

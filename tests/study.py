@@ -22,7 +22,9 @@ models:
     backbone: backbones/resnet20_cifar10_jpeg
     head: {epochs: 5, optimizer: {name: adam, lr: 0.01}}
     finetune: {layers: 0.3, epochs: 1, optimizer: {name: sgd, lr: 0.05}}
-evaluation: {views: plain}
+evaluation:
+  views: plain
+  corruptions: {images: 40, kinds: [contrast], strengths: [5]}
 runtime: {device: cpu}
 """)
 

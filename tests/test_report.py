@@ -372,7 +372,7 @@ def test_the_page_says_so_when_bytes_may_vary_and_when_views_are_averaged(study:
 
 
 def test_a_regression_page_speaks_of_numbers_only(study: Maker) -> None:
-    study(REGRESSION)
+    study(replace(REGRESSION, corruptions=True))
     report.main()
     text = page().text
     alternatives = " ".join(
@@ -407,6 +407,30 @@ def test_a_tolerance_has_its_column_and_few_images_have_no_intervals(study: Make
     assert pd.read_csv("reports/comparison.csv")["test_within"].unique() == [0.625]
     assert "too small for intervals" in text
     assert "In the 90" not in text
+
+
+@pytest.mark.parametrize("made", [SMALL, REGRESSION], ids=["classes", "numbers"])
+def test_images_made_worse_have_a_section_where_they_were_asked_for(
+    study: Maker, made: Made
+) -> None:
+    found = study(replace(made, corruptions=True))
+    report.main()
+    text = page().text
+    assert "When images are worse" in text
+    assert f"{found.winner}'s {'accuracy' if made.classes else 'mean error'} is" in text
+    assert "The hardest for it is noise" in text
+    assert "Measured on 50 test images" in text
+    # noise takes 0.1 (or adds 2) a strength, JPEG half of that: 0.225 (or 4.5) on average
+    row = found.row(found.winner, "all")
+    mean = 100 * (row["test_accuracy"] - 0.225) if made.classes else row["test_mae"] + 4.5
+    assert f"{mean:.{1 if made.classes else 2}f}" in text
+    assert Path("reports/figures/robustness.svg").exists()
+
+
+def test_images_made_worse_are_no_section_where_they_were_not_asked_for(study: Maker) -> None:
+    study(SMALL)
+    report.main()
+    assert "When images are worse" not in page().text
 
 
 def test_a_model_that_learned_nothing_is_called_so(study: Maker) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from vision.network import Input
 from vision.params import Augment
 from vision.prepared import Prepared, Split
 from vision.runtime import Compute
+from vision.task import Task
 
 NONE = Augment()
 Batch = Tensor | tuple[Tensor, ...]
@@ -97,7 +99,18 @@ def load(
     pixels, targets = prepared.images(split), prepared.targets(split)
     if subset is not None and len(subset) < len(targets):
         pixels, targets = pixels[subset], targets[subset]
-    learned = task.of(prepared.manifest)
+    return of(pixels, targets, task.of(prepared.manifest), expects, compute)
+
+
+def of(
+    pixels: NDArray[np.uint8],
+    targets: NDArray[Any],
+    learned: Task,
+    expects: Input,
+    compute: Compute,
+) -> Images:
+    """Images uint8 [N, H, W, C] and their targets (as in vision.prepared) where the device reaches
+    them."""
     if not learned.classification:
         standard = (targets - learned.target_mean) / learned.target_std
         targets = standard.astype(np.float32)

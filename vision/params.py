@@ -4,12 +4,13 @@ Every key is checked before any work starts: an unknown key, a missing one or a 
 kind is refused with its place in the file and, where there is one, the nearest known key.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -386,6 +387,19 @@ class Runtime(Section):
     """torch.compile: minutes of warm-up, which long trainings earn back."""
 
 
+Corruption = Literal["gaussian_noise", "gaussian_blur", "contrast", "brightness", "jpeg"]
+Strength = Annotated[int, Field(ge=1, le=5)]
+
+
+class Corruptions(Section):
+    """Test images made worse, on which every run at the largest labels setting is scored again."""
+
+    images: PositiveInt = 500
+    """Of the test split; the same ones for every run."""
+    kinds: Annotated[list[Corruption], Field(min_length=1)] = list(get_args(Corruption))
+    strengths: Annotated[list[Strength], Field(min_length=1)] = list(range(1, 6))
+
+
 class Evaluation(Section):
     views: Literal["plain", "flip", "flip_shift"] = "plain"
     """What predictions are the mean over: the image; the image and its mirror image; and
@@ -393,6 +407,8 @@ class Evaluation(Section):
     tolerance: PositiveFloat | None = None
     """Of a number to predict: the error up to which a prediction counts as right, in the target's
     unit. The share of these is the cumulative score, for ages by custom at 5."""
+    corruptions: Corruptions | None = None
+    """{images: 500} for every kind and strength: 25 times 500 predictions a run."""
 
 
 class Params(Section):
@@ -454,6 +470,11 @@ class Params(Section):
     def names(self) -> list[str]:
         """Every model of the study, scratch first."""
         return [*self.scratch, *self.transfer]
+
+    @property
+    def settings(self) -> list[Labels]:
+        """The labels settings, the largest first."""
+        return sorted(self.labels_per_class, key=lambda x: -math.inf if x == "all" else -x)
 
     @property
     def runs(self) -> list["Run"]:

@@ -85,8 +85,7 @@ class Study:
     @property
     def labels(self) -> list[str]:
         """The labels settings, the largest first."""
-        settings = self.params.labels_per_class
-        return [str(x) for x in sorted(settings, key=lambda x: -np.inf if x == "all" else -int(x))]
+        return [str(x) for x in self.params.settings]
 
     @cached_property
     def kinds(self) -> dict[str, Kind]:
@@ -164,6 +163,10 @@ class Study:
     def outputs(self, model: str, split: Split) -> list[NDArray[np.float32]]:
         """A model's saved predictions at the largest labels setting, by seed."""
         return [self.predictions(x.run, split) for x in self.of(model, self.labels[0])]
+
+    def robustness(self, run: Run) -> dict[str, Any]:
+        """A run's scores on images made worse, as in vision.evaluation.corruptions."""
+        return _read(run.under(self.evaluation) / "robustness.json")
 
     def difference(self, first: str, second: str, labels: str) -> Difference:
         """Compare two models on the same test images, with a 95 % interval.

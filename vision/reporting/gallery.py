@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import bands, figures, matrices, pictures, reliability, spread
+from vision.reporting import bands, figures, matrices, pictures, reliability, robustness, spread
 from vision.reporting.words import duration, labels_name, words
 
 
@@ -47,6 +47,8 @@ def _all(study: Study) -> Iterator[Figure]:
     if len(study.results) > 1:
         yield from _suspects(study)
     yield from [_reliability(study)] if study.score is ACCURACY else _numbers(study)
+    if study.params.evaluation.corruptions:
+        yield _robustness(study)
     yield _distribution(study)
     yield _samples(study)
     yield _means(study)
@@ -224,6 +226,17 @@ def _numbers(study: Study) -> Iterator[Figure]:
         "Share of the images with at most this error",
         f"Up and to the left is better; also known as the cumulative score.{line}",
         f"Cumulative score of {', '.join(study.kinds)} by size of the error.",
+    )
+
+
+def _robustness(study: Study) -> Figure:
+    name = words(study).name
+    return Figure(
+        "robustness",
+        robustness.by_strength(study, robustness.scores(study)),
+        f"{name.capitalize()} on images made worse",
+        "By strength; 0 is the images as they are.",
+        f"Test {name} of {', '.join(study.kinds)} by kind and strength of the corruption.",
     )
 
 

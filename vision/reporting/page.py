@@ -7,7 +7,7 @@ import jinja2
 import yaml
 
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import bands, listings, reliability
+from vision.reporting import bands, listings, reliability, robustness
 from vision.reporting.gallery import Figure
 from vision.reporting.provenance import Provenance
 from vision.reporting.verdict import verdict
@@ -20,6 +20,7 @@ SECTIONS = {
     "few": "Few labels",
     "fails": "Where it fails",
     "trust": "How far to trust it",
+    "worse": "When images are worse",
     "data": "The data",
     "how": "How it was measured",
 }
@@ -38,10 +39,12 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         lstrip_blocks=True,
     )
     classes = study.score is ACCURACY
-    several = len(study.labels) > 1
+    several, corruptions = len(study.labels) > 1, study.params.evaluation.corruptions
+    present = {"few": several, "worse": corruptions is not None}
+    found = robustness.scores(study) if corruptions else None
     return environment.get_template("page.html.jinja").render(
         study=study,
-        sections={name: title for name, title in SECTIONS.items() if name != "few" or several},
+        sections={name: title for name, title in SECTIONS.items() if present.get(name, True)},
         classes=classes,
         verdict=verdict(study),
         figures=figures,
@@ -51,6 +54,8 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         per_class=listings.per_class(study) if classes else None,
         folded=FOLDED,
         **(_probabilities(study) if classes else _numbers(study)),
+        robust=robustness.sentence(study, found) if found is not None else None,
+        robustness=robustness.table(study, found) if found is not None else None,
         splits=listings.splits(study),
         manifest=study.prepared.manifest,
         origin=origin,
