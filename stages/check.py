@@ -8,6 +8,7 @@ from pathlib import Path
 from stages import entry
 from vision import params
 from vision.errors import UserError
+from vision.sources.archive import find
 
 
 def main() -> str:
@@ -16,6 +17,8 @@ def main() -> str:
         raise UserError(
             f"data.path {study.data.path} is missing: put the images there, or change it"
         )
+    for name, path in study.data.extra_tests.items():
+        find(path, f"data.extra_tests.{name}")
     return f"params.yaml: {study.study}, {len(study.runs)} training runs"
 
 

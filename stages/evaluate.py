@@ -15,9 +15,11 @@ from stages import entry
 from vision import examples, params, runtime, saved, task
 from vision.errors import UserError
 from vision.evaluation import corruptions, gradcam, metrics
+from vision.examples import Images
 from vision.params import Params, Run
 from vision.predict import predict
 from vision.prepared import SPLITS, Prepared
+from vision.task import Task
 
 
 def main() -> str:
@@ -34,36 +36,54 @@ def _evaluate(run: Run, prepared: Prepared, study: Params, folder: Path) -> None
     compute = runtime.choose(study.runtime, network)
     network.to(compute.device)
     learned = task.of(prepared.manifest)
+
+    def outputs(images: Images) -> NDArray[np.float32]:
+        predicted = predict(network, images, compute, study.evaluation.views)
+        return learned.in_unit(predicted).cpu().numpy()
+
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {}
     for split in SPLITS:
         chosen = _sample(run, prepared) if split == "train" else None
         images = examples.load(prepared, split, description.input, compute, chosen)
-        predicted = predict(network, images, compute, study.evaluation.views)
-        outputs = learned.in_unit(predicted).cpu().numpy()
+        predicted = outputs(images)
         targets = prepared.targets(split)
         targets = targets if chosen is None else targets[chosen]
         try:
-            found[split] = _metrics(outputs, targets, prepared, study)
+            found[split] = _metrics(predicted, targets, prepared, study)
         except UserError as error:
             raise UserError(f"{run}: {error}") from None
         if split != "train":
-            np.save(folder / f"{split}.npy", outputs)
+            np.save(folder / f"{split}.npy", predicted)
         if split == "test":
-            gradcam.of_mistakes(network, images, outputs, targets).save(folder)
+            gradcam.of_mistakes(network, images, predicted, targets).save(folder)
     _write(folder / "metrics.json", found)
-    if study.evaluation.corruptions and run.labels == study.settings[0]:
-        asked, targets = study.evaluation.corruptions, prepared.targets("test")
+    if run.labels != study.settings[0]:
+        return
+
+    for name in study.data.extra_tests:
+        extra = Prepared(Path("data/extra") / name)
+        predicted = outputs(examples.load(extra, "test", description.input, compute))
+        np.save(folder / f"extra-{name}.npy", predicted)
+    asked = study.evaluation.corruptions
+    if asked:
+        targets = prepared.targets("test")
         order = np.random.default_rng(0).permutation(len(targets))
         chosen = np.sort(order[: asked.images])
 
         def score(pixels: NDArray[np.uint8]) -> float:
             images = examples.of(pixels, targets[chosen], learned, description.input, compute)
-            outputs = predict(network, images, compute, study.evaluation.views)
-            return float(learned.score(outputs, images.targets))
+            return _score(outputs(images), targets[chosen], learned)
 
         clean = prepared.images("test")[chosen]
         _write(folder / "robustness.json", corruptions.robustness(score, clean, asked))
+
+
+def _score(outputs: NDArray[np.float32], targets: NDArray[Any], learned: Task) -> float:
+    """Accuracy, or the mean absolute error."""
+    if learned.classification:
+        return float(np.mean(outputs.argmax(axis=1) == targets))
+    return float(np.mean(np.abs(outputs.ravel() - targets)))
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -6,11 +6,17 @@ from typing import Any
 
 import yaml
 
+from tests.images import class_files, write_folder
+
 ROOT = Path(__file__).parents[1]
 
 STUDY: dict[str, Any] = yaml.safe_load("""
 study: tiny
-data: {source: digits, path: data/source, image_size: 12}
+data:
+  source: digits
+  path: data/source
+  image_size: 12
+  extra_tests: {phone: phone}
 seeds: [0]
 labels_per_class: [all]
 scratch: [simple_cnn, resnet20]
@@ -32,7 +38,10 @@ runtime: {device: cpu}
 def write_study(folder: Path, study: dict[str, Any]) -> None:
     """Put params.yaml and what a study needs beside it into a folder."""
     (folder / "params.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-    (folder / "data" / "source").mkdir(parents=True, exist_ok=True)
+    for name in ("source", "extra"):
+        (folder / "data" / name).mkdir(parents=True, exist_ok=True)
+    if "extra_tests" in study["data"]:
+        write_folder(folder / "phone", class_files(("3", "7"), each=4))
     backbones = folder / "backbones"
     if not backbones.exists():
         shutil.copytree(ROOT / "backbones", backbones)

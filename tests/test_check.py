@@ -22,6 +22,11 @@ def test_a_good_study_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("scracth", [], "'scracth' is not a known key; did you mean 'scratch'"),
         ("seeds", 0, "seeds: .*list, not 0"),
         ("data", {"source": "digits", "path": "nosuch"}, r"data\.path nosuch is missing"),
+        (
+            "data",
+            {"source": "digits", "path": "data/source", "extra_tests": {"phone": "nosuch"}},
+            r"data\.extra_tests\.phone: nosuch does not exist",
+        ),
     ],
 )
 def test_what_dvc_would_stumble_over_is_named(

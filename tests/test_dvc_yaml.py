@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
-from stages import evaluate, fetch, preprocess, report, train_scratch, train_transfer
+from stages import evaluate, extra, fetch, preprocess, report, train_scratch, train_transfer
 from tests.study import ROOT, STUDY, write_study
 from vision import params
 from vision.params import Params
 
-STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES: dict[str, Any] = {name: stage.get("do", stage) for name, stage in WRITTEN.items()}
 MODULES = {
     "fetch": fetch,
     "preprocess": preprocess,
+    "extra": extra,
     "train_scratch": train_scratch,
     "train_transfer": train_transfer,
     "evaluate": evaluate,
@@ -88,6 +90,7 @@ def test_params_are_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(params, "load", load)
     arguments = {
+        "extra": [["phone"]],
         "train_scratch": [["simple_cnn", "all", "0"], ["resnet20", "all", "0"]],
         "train_transfer": [["finetuned", "all", "0"]],
     }

@@ -94,6 +94,7 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
         ("seeds", [], "seeds: .*at least 1 item"),
         ("labels_per_class", ["some"], "labels_per_class.0"),
         ("data.task", "regression", "source: digits has classes"),
+        ("data.extra_tests", {"../phone": "phone"}, "data.extra_tests"),
         ("evaluation.tolerance", 5, "evaluation.tolerance is for task: regression"),
         ("data.sourse", "digits", "did you mean 'source'"),
     ],

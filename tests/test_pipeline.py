@@ -92,6 +92,18 @@ def test_an_experiment_retrains_only_what_it_changes(clone: Path) -> None:
     restore(clone)
 
 
+def test_a_change_of_a_further_test_set_is_seen_and_trains_nothing(clone: Path) -> None:
+    assert "phone" in (clone / "reports/index.html").read_text()
+    (clone / "phone" / "7" / "0.png").unlink()
+    output = run(clone, "dvc", "repro")
+    for again in ("extra@phone", "evaluate", "report"):
+        assert f"Running stage '{again}'" in output
+    assert "Running stage 'preprocess'" not in output
+    assert "Running stage 'train" not in output
+    assert "On phone, 7 images" in (clone / "reports/index.html").read_text()
+    restore(clone)
+
+
 def test_a_typo_in_an_experiment_is_named(clone: Path) -> None:
     refused = run(clone, "dvc", "exp", "run", "-S", "models.resnet20.epoch=2", fails=True)
     assert "'epoch' is not a known key; did you mean 'epochs'?" in refused

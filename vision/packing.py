@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from vision.errors import UserError
 from vision.params import Data
-from vision.prepared import SPLITS, Manifest, Split
+from vision.prepared import SPLITS, Manifest, Prepared, Split
 from vision.sources.record import Record
 
 _TASK_IMAGES = 64
@@ -121,6 +121,88 @@ def pack(records: Iterable[Record], data: Data, root: Path) -> Manifest:
     )
     (root / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return manifest
+
+
+def pack_test(records: Iterable[Record], data: Data, first: Prepared, root: Path) -> Manifest:
+    """Write a further test set into the folder `root`: a folder of packed arrays like that of
+    `first`, the study's own data, but that its training and validation splits are empty.
+
+    Its images are brought to the size and channels of `first`, its targets are numbered as there.
+    In its manifest, means are those of `first`, and `duplicates_across` tells which images have the
+    same pixels as an image of any split of `first`.
+
+    Raises:
+        UserError: an image is unreadable, a name is there twice, or the size or a class is unknown
+            to `first`.
+    """
+    known = first.manifest
+    shape = (known.height, known.width, known.channels)
+    size = {"image_size": data.image_size, "channels": known.channels}
+    scratch = root / "pixels.tmp"
+    try:
+        with scratch.open("w+b") as pixels:
+            samples, found, skipped = _spool(records, data.model_copy(update=size), pixels)
+            if found != shape:
+                raise UserError(
+                    f"the images have {found[1]}x{found[0]} pixels and those of the study "
+                    f"{shape[1]}x{shape[0]}: set data.image_size to bring all to one size"
+                )
+            _order(samples)
+            _check_known(samples, known.classes)
+            for sample in samples:
+                sample.split = "test"
+            _write_images(
+                root / "test.npy", _blocks(pixels, samples, shape), (len(samples), *shape)
+            )
+    finally:
+        scratch.unlink(missing_ok=True)
+    parts: dict[Split, list[_Sample]] = {"train": [], "val": [], "test": samples}
+    np.save(root / "test_targets.npy", _targets(samples, known.classes))
+    _write_table(root / "samples.csv", parts)
+    manifest = known.model_copy(
+        update={
+            "counts": {split: len(part) for split, part in parts.items()},
+            "class_counts": {
+                split: [sum(x.target == name for x in part) for name in known.classes]
+                for split, part in parts.items()
+            },
+            "split_digest": _digest(root / "samples.csv", parts),
+            "duplicates_within": {
+                split: len(part) - len({x.digest for x in part}) for split, part in parts.items()
+            },
+            "duplicates_across": _also_in(first, samples),
+            "deduplicated": 0,
+            "skipped": skipped,
+        }
+    )
+    (root / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+def _check_known(samples: list[_Sample], classes: list[str]) -> None:
+    for sample in samples:
+        if classes and sample.target not in classes:
+            raise UserError(
+                f"{sample.name} is of class {sample.target}, which the study does not have; it has "
+                f"{', '.join(classes[:20])}"
+            )
+
+
+def _also_in(first: Prepared, samples: list[_Sample]) -> list[list[str]]:
+    """`SPLIT/NUMBER` of each image of `first` with `test/NAME` of those with the same pixels."""
+    names: defaultdict[bytes, list[str]] = defaultdict(list)
+    for sample in samples:
+        names[sample.digest].append(f"test/{sample.name}")
+    return [
+        [f"{split}/{number}", *names[digest]]
+        for split in SPLITS
+        for number, image in enumerate(first.images(split))
+        if (digest := _fingerprint(image)) in names
+    ]
+
+
+def _fingerprint(array: Pixels) -> bytes:
+    return hashlib.blake2b(array.data, digest_size=16).digest()
 
 
 def _spool(
@@ -226,7 +308,7 @@ def _decode(record: Record, data: Data) -> tuple[Pixels, bytes] | str:
     except Exception as error:
         return str(error) or type(error).__name__
     array = np.ascontiguousarray(array if array.ndim == 3 else array[:, :, None])
-    return array, hashlib.blake2b(array.data, digest_size=16).digest()
+    return array, _fingerprint(array)
 
 
 def _plain(image: Image.Image, channels: Literal[1, 3] | None) -> Image.Image:

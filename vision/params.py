@@ -77,6 +77,9 @@ class Data(Section):
     bad_images: Literal["error", "skip"] = "error"
     deduplicate: bool = False
     """Take images out of training (and validation) that are byte for byte in a later split too."""
+    extra_tests: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], str] = {}
+    """Further test sets by name, each a folder or an archive in the layout of your own images (of
+    one with splits, the test split): measured beside the first, with the drop."""
 
     @model_validator(mode="after")
     def _check(self) -> "Data":

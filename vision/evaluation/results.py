@@ -164,6 +164,22 @@ class Study:
         """A model's saved predictions at the largest labels setting, by seed."""
         return [self.predictions(x.run, split) for x in self.of(model, self.labels[0])]
 
+    def extra(self, name: str) -> Prepared:
+        """A further test set of the user's, packed."""
+        found = Prepared(self.prepared.root.parent / "extra" / name)
+        _require(found.root / "manifest.json")
+        return found
+
+    def extra_outputs(self, model: str, name: str) -> list[NDArray[np.float32]]:
+        """As `outputs`, on a further test set."""
+        paths = [
+            x.run.under(self.evaluation) / f"extra-{name}.npy"
+            for x in self.of(model, self.labels[0])
+        ]
+        for path in paths:
+            _require(path)
+        return [np.load(path) for path in paths]
+
     def robustness(self, run: Run) -> dict[str, Any]:
         """A run's scores on images made worse, as in vision.evaluation.corruptions."""
         return _read(run.under(self.evaluation) / "robustness.json")

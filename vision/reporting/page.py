@@ -7,7 +7,7 @@ import jinja2
 import yaml
 
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import bands, listings, reliability, robustness
+from vision.reporting import bands, extra, listings, reliability, robustness
 from vision.reporting.gallery import Figure
 from vision.reporting.provenance import Provenance
 from vision.reporting.verdict import verdict
@@ -21,6 +21,7 @@ SECTIONS = {
     "fails": "Where it fails",
     "trust": "How far to trust it",
     "worse": "When images are worse",
+    "extra": "On other test sets",
     "data": "The data",
     "how": "How it was measured",
 }
@@ -41,6 +42,7 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
     classes = study.score is ACCURACY
     several, corruptions = len(study.labels) > 1, study.params.evaluation.corruptions
     present = {"few": several, "worse": corruptions is not None}
+    present["extra"] = bool(study.params.data.extra_tests)
     found = robustness.scores(study) if corruptions else None
     return environment.get_template("page.html.jinja").render(
         study=study,
@@ -56,6 +58,7 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         **(_probabilities(study) if classes else _numbers(study)),
         robust=robustness.sentence(study, found) if found is not None else None,
         robustness=robustness.table(study, found) if found is not None else None,
+        extras=extra.extras(study),
         splits=listings.splits(study),
         manifest=study.prepared.manifest,
         origin=origin,

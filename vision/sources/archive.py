@@ -71,7 +71,7 @@ def bring(data: Data, raw: Path, rule: Rule) -> dict[str, Any]:
     bytes whenever the files are the same: DVC hashes, caches and moves one file far faster than
     a tree of small ones.
     """
-    path = _find(data.path)
+    path = find(data.path, "data.path")
     listing = scan(path)
     labels = rule(data, listing)
     if path.is_dir():
@@ -93,7 +93,11 @@ def bring(data: Data, raw: Path, rule: Rule) -> dict[str, Any]:
 def labelled(data: Data, raw: Path, rule: Rule) -> Iterator[Record]:
     """Stream the images that `rule` finds in the one archive in `raw`."""
     path = next(path for path in raw.iterdir() if is_archive(path))
-    labels = rule(data, scan(path))
+    return read(path, rule(data, scan(path)))
+
+
+def read(path: Path, labels: dict[str, Label]) -> Iterator[Record]:
+    """Stream the labelled images of a folder or an archive, in its order."""
     for member, file in stream(path, labels):
         label = labels[member]
         with _readable(path):
@@ -131,7 +135,8 @@ def scan(path: Path) -> Listing:
 
 
 def stream(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Open the `wanted` files of an archive, in its order; each is readable until the next."""
+    """Open the `wanted` files of a folder or an archive, in its order; each is readable until the
+    next."""
     with _readable(path):
         for name, opener in _entries(path):
             if opener is not None and name in wanted:
@@ -139,11 +144,16 @@ def stream(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, IO[bytes]
                     yield name, file
 
 
-def _find(path_as_given: str) -> Path:
-    path = Path(path_as_given)
+def find(given: str, key: str) -> Path:
+    """The folder or archive at the path that params give under `key`.
+
+    Raises:
+        UserError: it is not there, or neither.
+    """
+    path = Path(given)
     if not path.exists():
         raise UserError(
-            f"data.path: {path} does not exist: put your images there, or set data.path to the "
+            f"{key}: {path} does not exist: put your images there, or set {key} to the "
             f"folder or archive that holds them"
         )
     if path.is_dir():
@@ -151,9 +161,7 @@ def _find(path_as_given: str) -> Path:
         # a lone archive that was dropped into the folder is what its owner means
         return inside[0] if len(inside) == 1 and is_archive(inside[0]) else path
     if not is_archive(path):
-        raise UserError(
-            f"data.path: {path} is neither a folder nor an archive ({', '.join(SUFFIXES)})"
-        )
+        raise UserError(f"{key}: {path} is neither a folder nor an archive ({', '.join(SUFFIXES)})")
     return path
 
 

@@ -43,22 +43,9 @@ def find_labels(data: Data, listing: Listing) -> dict[str, Label]:
     One folder around everything is looked through.
 
     Raises:
-        UserError: there are no images, or the layout or the table is faulty.
+        UserError: there are no images, the layout or the table is faulty, or there is one class.
     """
-    images = [name for name in listing.files if _is_image(name)]
-    if not images:
-        raise UserError(f"{listing.where} holds no images: put them there as {LAYOUTS}")
-    wrapper = _wrapper(images, listing)
-    table = listing.tables.get(wrapper + LABELS)
-    if table is not None:
-        labels = _from_table(data, listing, wrapper, table)
-    elif data.task == "regression":
-        raise UserError(
-            f"{listing.where}: regression needs a {LABELS} at the top, with the columns "
-            f"file,target[,split]"
-        )
-    else:
-        labels = _from_folders(listing, wrapper, images)
+    labels = find_test_labels(data, listing)
     if data.task == "classification":
         classes = {label.target for label in labels.values()}
         if len(classes) == 1:
@@ -66,6 +53,23 @@ def find_labels(data: Data, listing: Listing) -> dict[str, Label]:
                 f"{listing.where} has one class only, {classes.pop()}: add images of another"
             )
     return labels
+
+
+def find_test_labels(data: Data, listing: Listing) -> dict[str, Label]:
+    """The same for images that no network is trained on: one class will do."""
+    images = [name for name in listing.files if _is_image(name)]
+    if not images:
+        raise UserError(f"{listing.where} holds no images: put them there as {LAYOUTS}")
+    wrapper = _wrapper(images, listing)
+    table = listing.tables.get(wrapper + LABELS)
+    if table is not None:
+        return _from_table(data, listing, wrapper, table)
+    if data.task == "regression":
+        raise UserError(
+            f"{listing.where}: regression needs a {LABELS} at the top, with the columns "
+            f"file,target[,split]"
+        )
+    return _from_folders(listing, wrapper, images)
 
 
 def _is_image(name: str) -> bool:
