@@ -41,9 +41,11 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
     )
     classes = study.score is ACCURACY
     several, corruptions = len(study.labels) > 1, study.params.evaluation.corruptions
-    present = {"few": several, "worse": corruptions is not None}
-    present["extra"] = bool(study.params.data.extra_tests)
-    found = robustness.scores(study) if corruptions else None
+    present = {
+        "few": several,
+        "worse": corruptions is not None,
+        "extra": bool(study.params.data.extra_tests),
+    }
     return environment.get_template("page.html.jinja").render(
         study=study,
         sections={name: title for name, title in SECTIONS.items() if present.get(name, True)},
@@ -56,8 +58,7 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         per_class=listings.per_class(study) if classes else None,
         folded=FOLDED,
         **(_probabilities(study) if classes else _numbers(study)),
-        robust=robustness.sentence(study, found) if found is not None else None,
-        robustness=robustness.table(study, found) if found is not None else None,
+        **(_robustness(study) if corruptions else {}),
         extras=extra.extras(study),
         splits=listings.splits(study),
         manifest=study.prepared.manifest,
@@ -95,6 +96,15 @@ def _probabilities(study: Study) -> dict[str, Any]:
     return {
         "calibration": reliability.table(found),
         "trust": reliability.sentence(study.winner, found[study.winner]),
+    }
+
+
+def _robustness(study: Study) -> dict[str, Any]:
+    """What the page says of images made worse."""
+    found = robustness.scores(study)
+    return {
+        "robust": robustness.sentence(study, found),
+        "robustness": robustness.table(study, found),
     }
 
 
