@@ -95,6 +95,13 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
         ("labels_per_class", ["some"], "labels_per_class.0"),
         ("data.task", "regression", "source: digits has classes"),
         ("data.sourse", "digits", "did you mean 'source'"),
+        ("baseline", "plian", "baseline: 'plian' is not a model .*; did you mean 'plain'"),
+        ("select", {"metric": "mae"}, "mae is not measured in classification; known: accuracy"),
+        (
+            "select",
+            {"metric": "loss", "higher_is_better": True},
+            "select: lower is better for loss: leave higher_is_better out, or set it to false",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_place(place: str, value: Any, message: str) -> None:
