@@ -16,6 +16,7 @@ from vision import examples, params, runtime, saved, task
 from vision.errors import UserError
 from vision.evaluation import corruptions, gradcam, metrics
 from vision.examples import Images
+from vision.operations import multiply_adds
 from vision.params import Params, Run
 from vision.predict import predict
 from vision.prepared import SPLITS, Prepared
@@ -33,6 +34,7 @@ def main() -> str:
 
 def _evaluate(run: Run, prepared: Prepared, study: Params, folder: Path) -> None:
     network, description = saved.load(run.under(Path("models")))
+    found: dict[str, Any] = {"multiply_adds": multiply_adds(network, description.input)}
     compute = runtime.choose(study.runtime, network)
     network.to(compute.device)
     learned = task.of(prepared.manifest)
@@ -42,7 +44,6 @@ def _evaluate(run: Run, prepared: Prepared, study: Params, folder: Path) -> None
         return learned.in_unit(predicted).cpu().numpy()
 
     folder.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {}
     for split in SPLITS:
         chosen = _sample(run, prepared) if split == "train" else None
         images = examples.load(prepared, split, description.input, compute, chosen)

@@ -4,7 +4,8 @@ import csv
 import json
 import sys
 import time
-from dataclasses import asdict, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def train_run(kind: type[Scratch] | type[Transfer]) -> str:
     subset = prepared.training_subset(run.labels, run.seed)
     report = run.under(Path("reports/training"))
     model = study.models[run.model]
-    expected = sum(Length.of(r, len(subset)).images for r in phases(model).values())
+    lengths = {name: Length.of(recipe, len(subset)) for name, recipe in phases(model).items()}
+    expected = sum(length.images for length in lengths.values())
     checkpoint = Checkpoint(
         digest(run, model.model_dump(), study.runtime.model_dump(), prepared.manifest.model_dump())
     )
@@ -45,24 +47,41 @@ def train_run(kind: type[Scratch] | type[Transfer]) -> str:
         Live(str(report), dvcyaml=False, save_dvc_exp=False) as live,
         _bar(expected, str(run)) as bar,
     ):
-        progress = Progress(live, bar)
+        progress = Progress(live, bar, lengths, continued=checkpoint.file.exists())
         with checkpoint.saving_on_signals():
             trained = train(model, prepared, subset, run.seed, study.runtime, progress, checkpoint)
     folder = run.under(Path("models"))
     saved.save(folder, trained.network, trained.description)
-    _write_history(folder / "history.csv", trained.rows)
+    _write_table(folder / "history.csv", Row, trained.rows)
+    _write_table(report / "epochs.csv", Moment, progress.moments)
     cost = {"seconds": trained.seconds, **progress.speed(), **_measure(trained)}
     (report / "cost.json").write_text(json.dumps(cost, indent=2) + "\n")
     checkpoint.remove()
     return f"{folder}: {_summary(trained)}, {trained.seconds:.1f} s"
 
 
-class Progress:
-    """Follows training for the terminal and for dvclive."""
+@dataclass(frozen=True)
+class Moment:
+    """The end of an epoch: a line of epochs.csv."""
 
-    def __init__(self, live: Live, bar: "tqdm[Any]") -> None:
-        self.live, self.bar = live, bar
+    epoch: int
+    images: int
+    """Trained on since the start."""
+    seconds: float | None
+    """Of wall time since the start, validation and all that came before the first step included.
+    Nothing in a run that was continued: its times before the interruption are not kept by epoch."""
+
+
+class Progress:
+    """Follows training for the terminal, for dvclive, and for the page's question of how soon."""
+
+    def __init__(
+        self, live: Live, bar: "tqdm[Any]", lengths: dict[str, Length], continued: bool
+    ) -> None:
+        self.live, self.bar, self.lengths = live, bar, lengths
         self.images, self.seconds, self.epochs = 0, 0.0, 0
+        self.started = None if continued else time.perf_counter()
+        self.moments: list[Moment] = []
 
     def step(self, images: int) -> None:
         self.bar.update(images)
@@ -72,6 +91,12 @@ class Progress:
             self.images + images,
             self.seconds + seconds,
             row.epoch,
+        )
+        length = self.lengths[row.phase]
+        before = self.moments[-1].images if self.moments else 0
+        seconds_since = self.started and time.perf_counter() - self.started
+        self.moments.append(
+            Moment(row.epoch, before + length.steps * length.batch_size, seconds_since)
         )
         self.bar.set_postfix_str(
             f"epoch {row.epoch}, validation {row.val_score:.4g}", refresh=False
@@ -108,11 +133,11 @@ def _parse(
     )
 
 
-def _write_history(path: Path, rows: list[Row]) -> None:
+def _write_table(path: Path, kind: type[Row] | type[Moment], lines: Sequence[Row | Moment]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+        writer.writerows(asdict(line) for line in lines)
 
 
 def _measure(trained: Trained) -> dict[str, object]:

@@ -98,6 +98,8 @@ def test_params_are_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for line in arguments.get(name, [[]]):
             monkeypatch.setattr(sys, "argv", [name, *line])
             module.main()
-            declared = {key.split(".")[0] for key in STAGES[name]["params"]}
-            # the page shows the whole file, read or not
-            assert declared == (set(Params.model_fields) if name == "report" else READ), name
+            if name == "report":  # the page shows the whole file, read or not
+                assert STAGES[name]["params"] == [{"params.yaml": None}]
+            else:
+                declared = {key.split(".")[0] for key in STAGES[name]["params"]}
+                assert declared == READ, name

@@ -101,7 +101,7 @@ def test_a_click_sorts_a_table(tab: Browser, page: Path) -> None:
     heads = tab.run(
         "[...document.querySelectorAll('table.sortable th button')].map(x => x.innerText)"
     )
-    column = heads.index("Parameters")
+    column = heads.index("Loss")
     before = [float(key) for key in keys(tab, column)]
     head = f"table.sortable th:nth-child({column + 1})"
     for direction, rows in (

@@ -97,6 +97,13 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
         ("data.extra_tests", {"../phone": "phone"}, "data.extra_tests"),
         ("evaluation.tolerance", 5, "evaluation.tolerance is for task: regression"),
         ("data.sourse", "digits", "did you mean 'source'"),
+        ("baseline", "plian", "baseline: 'plian' is not a model .*; did you mean 'plain'"),
+        ("select", {"metric": "mae"}, "mae is not measured in classification; known: accuracy"),
+        (
+            "select",
+            {"metric": "loss", "higher_is_better": True},
+            "select: lower is better for loss: leave higher_is_better out, or set it to false",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_place(place: str, value: Any, message: str) -> None:

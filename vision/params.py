@@ -414,6 +414,36 @@ class Evaluation(Section):
     """{images: 500} for every kind and strength: 25 times 500 predictions a run."""
 
 
+LOWER_IS_BETTER = {"loss", "mae", "rmse"}
+MEASURED = {
+    "classification": ("accuracy", "loss", "precision", "recall", "f1"),
+    "regression": ("mae", "rmse", "r2"),
+}
+"""What evaluate computes on validation, by task."""
+
+
+class Select(Section):
+    """How the winner is chosen: by a measure on validation, mean over the seeds."""
+
+    metric: Literal["accuracy", "loss", "precision", "recall", "f1", "mae", "rmse", "r2"]
+    higher_is_better: bool | None = None
+    """Follows from the metric; given, it must agree."""
+
+    @property
+    def higher(self) -> bool:
+        return self.metric not in LOWER_IS_BETTER
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Select":
+        if self.higher_is_better not in (None, self.higher):
+            better = "higher" if self.higher else "lower"
+            raise ValueError(
+                f"{better} is better for {self.metric}: leave higher_is_better out, "
+                f"or set it to {str(self.higher).lower()}"
+            )
+        return self
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -427,6 +457,10 @@ class Params(Section):
     models: dict[str, Model]
     evaluation: Evaluation
     runtime: Runtime
+    select: Select | None = None
+    """null: accuracy for classes, the mean absolute error for numbers."""
+    baseline: str | None = None
+    """The model whose variants the page ranks: those of the same net or backbone."""
 
     @model_validator(mode="after")
     def _check(self) -> "Params":
@@ -444,6 +478,15 @@ class Params(Section):
             values = getattr(self, key)
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} names something twice: {values}")
+        if self.baseline is not None and self.baseline not in self.names:
+            near = _nearest(self.baseline, self.names)
+            raise ValueError(f"baseline: {self.baseline!r} is not a model of the study{near}")
+        if self.select and self.select.metric not in MEASURED[self.data.task]:
+            known = ", ".join(MEASURED[self.data.task])
+            raise ValueError(
+                f"select.metric: {self.select.metric} is not measured in {self.data.task}; "
+                f"known: {known}"
+            )
         if self.data.task == "regression" and self.labels_per_class != ["all"]:
             raise ValueError("labels_per_class must be [all] for regression")
         if self.evaluation.tolerance is not None and self.data.task != "regression":

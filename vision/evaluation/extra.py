@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ttest_ind
 
-from vision.evaluation.results import ACCURACY, Difference, Study
+from vision.evaluation.comparison import Difference
+from vision.evaluation.results import ACCURACY, Study
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ def drop(study: Study, name: str, model: str) -> Drop:
     first = _merits(study, study.outputs(model, "test"), study.prepared.targets("test"))
     second = _merits(study, study.extra_outputs(model, name), extra.targets("test"))
     value = float(first.mean() - second.mean())
-    low = high = value
+    low, high, p = value, value, float(value == 0)
     if len(first) > 1 and len(second) > 1 and first.var() + second.var() > 0:
-        found = ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-        low, high = float(found.low), float(found.high)
+        test = ttest_ind(first, second, equal_var=False)
+        found = test.confidence_interval(0.95)
+        low, high, p = float(found.low), float(found.high), float(test.pvalue)
     sign = 1 if study.score.higher_is_better else -1
     means = sign * float(first.mean()), sign * float(second.mean())
-    return Drop(*means, Difference(value, low, high))
+    return Drop(*means, Difference(value, low, high, p))
 
 
 def _merits(

@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from vision.errors import UserError
 from vision.evaluation import mistakes
+from vision.evaluation.comparison import Comparison, Difference, Pair
 from vision.evaluation.mistakes import Mistakes
 from vision.params import Params, Run
 from vision.prepared import SPLITS, Prepared, Split
@@ -46,26 +46,14 @@ class Result:
 
     run: Run
     metrics: dict[str, Any]
-    """By split, as in vision.evaluation.metrics."""
+    """By split, as in vision.evaluation.metrics; and multiply_adds, of an image."""
     cost: dict[str, Any]
     model: dict[str, Any]
     history: pd.DataFrame
     """One row an epoch: phase, epoch, lr, train_loss, train_score, val_loss, val_score."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much better one model is than another on the test images, in the score's own unit."""
-
-    value: float
-    """Positive where the first is better."""
-    low: float
-    high: float
-
-    @property
-    def clear(self) -> bool:
-        """Whether the 95 % interval leaves zero out."""
-        return self.low > 0 or self.high < 0
+    moments: pd.DataFrame
+    """One row an epoch: epoch, and since the start images and seconds (missing in a run that was
+    interrupted and continued)."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +69,12 @@ class Study:
     @property
     def score(self) -> Score:
         return ACCURACY if self.prepared.manifest.task == "classification" else MAE
+
+    @property
+    def choice(self) -> Score:
+        """The validation measure that chooses among models: `select`, or else the score."""
+        select = self.params.select
+        return Score(select.metric, select.higher) if select else self.score
 
     @property
     def labels(self) -> list[str]:
@@ -117,14 +111,15 @@ class Study:
         return {str(key): value for key, value in self.summary.iloc[index].items()}
 
     def ranking(self, labels: str) -> list[str]:
-        """The models at this setting, best mean validation score first; ties by validation loss.
+        """The models at this setting, best on validation first (mean over the seeds of the measure
+        that chooses); ties by validation loss.
 
         The test split has no say in it.
         """
         rows = self.summary.xs(labels, level="labels")
         tie = "val_loss" if "val_loss" in rows else "val_rmse"
         keys = pd.DataFrame(
-            {"score": self.score.best_first(rows[f"val_{self.score.key}"]), "tie": rows[tie]}
+            {"score": self.choice.best_first(rows[f"val_{self.choice.key}"]), "tie": rows[tie]}
         )
         return list(keys.sort_values(["score", "tie"], kind="stable").index)
 
@@ -139,14 +134,24 @@ class Study:
 
     @property
     def rival(self) -> str | None:
-        """Whom the winner is compared with: the best of the other kind, or else the second."""
-        order = self.ranking(self.labels[0])
-        others = [name for name in order if self.kinds[name] != self.kinds[order[0]]]
-        return next(iter([*others, *order[1:]]), None)
+        """Whom the winner is compared with."""
+        planned = self.planned(self.labels[0])
+        return planned[1] if planned else None
+
+    def planned(self, labels: str) -> tuple[str, str] | None:
+        """The pair that validation names before the test images are looked at: the best model, and
+        the best of the other kind, or else the second."""
+        first, *rest = self.ranking(labels)
+        others = [name for name in rest if self.kinds[name] != self.kinds[first]]
+        return next(((first, second) for second in [*others, *rest]), None)
 
     def of(self, model: str, labels: str) -> list[Result]:
         """A model's results at a setting, by seed."""
         return [x for x in self.results if x.run.model == model and str(x.run.labels) == labels]
+
+    def devices(self, *models: str) -> set[str]:
+        """What hardware these models were trained and timed on."""
+        return {x.cost["device"] for x in self.results if x.run.model in models}
 
     def predictions(self, run: Run, split: Split) -> NDArray[np.float32]:
         """Saved logits [N, K], or values [N, 1] in the target's unit."""
@@ -184,29 +189,34 @@ class Study:
         """A run's scores on images made worse, as in vision.evaluation.corruptions."""
         return _read(run.under(self.evaluation) / "robustness.json")
 
+    @cached_property
+    def comparisons(self) -> dict[str, Comparison]:
+        """By labels setting: its models on the test images."""
+        return {labels: self.compare(list(self.kinds), labels, "test") for labels in self.labels}
+
+    def compare(self, models: list[str], labels: str, split: Split) -> Comparison:
+        """Models at a setting, on the images of a split."""
+        merits = {name: self.merits(name, labels, split) for name in models}
+        return Comparison(merits, answers=self.score is ACCURACY)
+
+    def interval(self, model: str, labels: str) -> tuple[float, float]:
+        """The 95 % interval of a model's test score, over seeds and test images together."""
+        low, high = self.comparisons[labels].intervals[model]
+        return (low, high) if self.score.higher_is_better else (-high, -low)
+
     def difference(self, first: str, second: str, labels: str) -> Difference:
-        """Compare two models on the same test images, with a 95 % interval.
+        """Compare two models on the same test images, as a pair by itself."""
+        return self.comparisons[labels].difference(first, second)
 
-        The variance of the difference is the sum of what the choice of test images adds (paired,
-        on the mean over seeds) and what the seeds of either model add; the interval is Student's,
-        with Welch and Satterthwaite's degrees of freedom. A single seed adds nothing, so the
-        interval then speaks of the test images alone.
-        """
-        a, b = self._merits(first, labels), self._merits(second, labels)
-        paired = a.mean(axis=0) - b.mean(axis=0)
-        samples = [paired] + [x.mean(axis=1) for x in (a, b) if len(x) > 1]
-        parts = np.array([x.var(ddof=1) / len(x) for x in samples])
-        freedom = np.array([len(x) - 1 for x in samples])
-        value, variance = float(paired.mean()), float(parts.sum())
-        if variance == 0:
-            return Difference(value, value, value)
-        half = float(stdtrit(variance**2 / np.sum(parts**2 / freedom), 0.975)) * variance**0.5
-        return Difference(value, value - half, value + half)
+    def pairs(self, labels: str) -> list[Pair]:
+        """Every two models on the same test images, corrected for being many but for the pair
+        that validation named."""
+        return self.comparisons[labels].pairs(self.ranking(labels), self.planned(labels))
 
-    def _merits(self, model: str, labels: str) -> NDArray[np.float64]:
-        """What each test image adds to the score, more is better, [seeds, N]."""
-        targets = self.prepared.targets("test")
-        outputs = [self.predictions(result.run, "test") for result in self.of(model, labels)]
+    def merits(self, model: str, labels: str, split: Split) -> NDArray[np.float64]:
+        """What each image of a split adds to the score, more is better, [seeds, N]."""
+        targets = self.prepared.targets(split)
+        outputs = [self.predictions(result.run, split) for result in self.of(model, labels)]
         if self.score is ACCURACY:
             return np.array([x.argmax(axis=1) == targets for x in outputs], dtype=np.float64)
         return np.array([-np.abs(x.ravel() - targets) for x in outputs], dtype=np.float64)
@@ -230,6 +240,7 @@ class Study:
             "parameters": result.model["parameters"],
             "trainable_parameters": result.model["trainable_parameters"],
             "epochs": len(result.history),
+            "multiply_adds": result.metrics["multiply_adds"],
             "seconds": result.cost["seconds"],
             "inference_images_per_second": result.cost["inference_images_per_second"],
         }
@@ -246,15 +257,17 @@ def load(params: Params, root: Path = Path()) -> Study:
     _require(prepared.root / "manifest.json")
     results = []
     for run in params.runs:
-        model = run.under(root / "models")
-        _require(model / "history.csv")
+        model, training = run.under(root / "models"), run.under(root / "reports" / "training")
+        for table in (model / "history.csv", training / "epochs.csv"):
+            _require(table)
         results.append(
             Result(
                 run=run,
                 metrics=_read(run.under(evaluation) / "metrics.json"),
-                cost=_read(run.under(root / "reports" / "training") / "cost.json"),
+                cost=_read(training / "cost.json"),
                 model=_read(model / "model.json"),
                 history=pd.read_csv(model / "history.csv"),
+                moments=pd.read_csv(training / "epochs.csv"),
             )
         )
     return Study(params, prepared, evaluation, results)

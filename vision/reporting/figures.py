@@ -8,12 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
+from vision.evaluation.crossing import Crossing, labels_a_class
 from vision.evaluation.results import ACCURACY, Study
 from vision.reporting.style import INK, WIDTH, Mark, canvas, legend, marks, place, shorten, svg
-from vision.reporting.tables import history, labels_a_class
-from vision.reporting.words import Words, duration, labels_name, words
+from vision.reporting.tables import history
+from vision.reporting.words import Words, labels_name, words
 
 ROW = 25
 """Height of one line of a list of models, in pixels."""
@@ -70,49 +71,7 @@ def comparison(study: Study) -> Figure:
             )
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"Test {say.name}{_in(say)}")
-    return figure
-
-
-@svg
-def cost(study: Study) -> Figure:
-    """Test score against training time, log scale, with the front that no model beats on both."""
-    say, key, styles = words(study), f"test_{study.score.key}", marks(study.kinds)
-    rows = study.summary.xs(study.labels[0], level="labels")
-    rows = rows[rows["seconds"] > 0]
-    columns = _columns(list(study.kinds))
-    below = 20 * math.ceil(len(study.kinds) / columns)
-    figure = canvas(12 + 240 + 52 + below)
-    axes = place(figure, 50, 12, WIDTH - 62, 240)
-    axes.set_xscale("log")
-    front = rows.assign(rank=study.score.best_first(rows[key])).sort_values(["seconds", "rank"])
-    front = front[front["rank"] < front["rank"].shift().cummin().fillna(np.inf)]
-    axes.step(
-        front["seconds"],
-        front[key] * say.factor,
-        where="post",
-        color=INK,
-        alpha=0.35,
-        lw=1,
-        ls="--",
-    )
-    for name, row in rows.iterrows():
-        spread = row[f"{key}_std"] * say.factor
-        x, y, style = row["seconds"], row[key] * say.factor, styles[str(name)]
-        axes.plot([x, x], [y - spread, y + spread], color=style.colour, lw=1.6, alpha=0.7)
-        axes.plot(x, y, ms=9, **style.point)
-    axes.margins(0.1)
-    _time_axis(axes)
-    axes.set_xlabel("Training time of one run")
-    axes.set_ylabel(f"Test {say.name}{_in(say)}")
-    handles = [Line2D([], [], ls="", ms=8, **styles[name].point) for name in study.kinds]
-    legend(
-        figure,
-        handles,
-        [shorten(name, 57 // columns) for name in study.kinds],
-        12 + 240 + 52,
-        columns,
-    )
+    axes.set_xlabel(f"Test {say.name}{in_unit(say)}")
     return figure
 
 
@@ -150,7 +109,7 @@ def _curves(study: Study, labels: str, what: str, say: Words) -> Figure:
         if i + COLUMNS >= len(names):
             axes.set_xlabel("Epoch")
     lines = [Line2D([], [], color=INK, lw=2), Line2D([], [], color=INK, ls=(0, (3, 2)), lw=1.3)]
-    title = f"{say.name}{_in(say)}"
+    title = f"{say.name}{in_unit(say)}"
     legend(figure, lines, [f"Validation {title}", f"Training {title}"], 24 + rows * step, 2)
     return figure
 
@@ -192,12 +151,13 @@ def _curve(
 
 
 @svg
-def low_data(study: Study) -> Figure:
-    """Test score against the number of labels a class, log scale; `all` at its mean a class."""
+def low_data(study: Study, found: Crossing | None) -> Figure:
+    """Test score against the number of labels a class, log scale; `all` at its mean a class. With
+    the crossing of the best of each kind, and its interval, where there is one."""
     say, key, styles = words(study), f"test_{study.score.key}", marks(study.kinds)
     settings = study.labels[::-1]
-    places = [labels_a_class(study, labels) for labels in settings]
-    columns = _columns(list(study.kinds))
+    places = [labels_a_class(study, x) for x in settings]
+    columns = columns_of(list(study.kinds))
     figure = canvas(12 + 240 + 52 + 20 * math.ceil(len(study.kinds) / columns))
     axes = place(figure, 50, 12, WIDTH - 62, 240)
     axes.set_xscale("log")
@@ -207,12 +167,20 @@ def low_data(study: Study) -> Figure:
         axes.errorbar(
             places, mean, spread, elinewidth=1, capsize=0, ms=7, **style.line, **style.point
         )
+    if found:
+        for kind in sorted(set(study.kinds.values())):
+            best = [study.row(study.best(x, kind), x)[key] * say.factor for x in settings]
+            axes.plot(places, best, color=INK, lw=7, alpha=0.1, solid_capstyle="round")
+    if found and len(found.places) == 1:
+        axes.axvline(found.places[0], color=INK, lw=0.8, ls=(0, (1, 2)), alpha=0.6)
+        ends = max(found.low, places[0]), min(found.high, places[-1])
+        axes.axvspan(*ends, color=INK, alpha=0.06, lw=0)
     axes.xaxis.set_major_locator(FixedLocator(places))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(places, settings)
     axes.margins(0.08)
     axes.set_xlabel("Labels a class in training")
-    axes.set_ylabel(f"Test {say.name}{_in(say)}")
+    axes.set_ylabel(f"Test {say.name}{in_unit(say)}")
     handles = [Line2D([], [], ms=7, **style.line, **style.point) for style in styles.values()]
     legend(
         figure, handles, [shorten(name, 57 // columns) for name in styles], 12 + 240 + 52, columns
@@ -249,11 +217,12 @@ def predicted_against_true(study: Study, model: str) -> Figure:
     return figure
 
 
-def _in(say: Words) -> str:
+def in_unit(say: Words) -> str:
+    """The score's unit, for the end of an axis' name."""
     return f" ({say.unit})" if say.unit else ""
 
 
-def _columns(names: Sequence[str]) -> int:
+def columns_of(names: Sequence[str]) -> int:
     """How many names stand side by side in a legend."""
     longest = max(map(len, names))
     return 3 if longest <= 14 else 2
@@ -273,21 +242,3 @@ def _limits(histories: Sequence[pd.DataFrame], what: str, bounded: bool) -> tupl
     low, high = float(values.min()), float(np.quantile(values, 1 if bounded else 0.97))
     margin = 0.05 * (high - low) or 0.5
     return low - margin, high + margin
-
-
-def _time_axis(axes: Axes) -> None:
-    """Ticks at round seconds, minutes and hours."""
-    low, high = axes.get_xlim()
-    steps = [m * 10.0**k for k in range(-3, 1) for m in (1, 2, 5)] + [10.0, 20.0, 30.0]
-    steps += [60.0 * m for m in (1, 2, 5, 10, 20, 30)] + [
-        3600.0 * m for m in (1, 2, 5, 10, 20, 50, 100)
-    ]
-    if sum(low <= x <= high for x in steps) < 2:
-        # times this close together have no round number between them: show those around
-        low = max((x for x in steps if x <= low), default=low)
-        high = min((x for x in steps if x >= high), default=high)
-        axes.set_xlim(low, high)
-    inside = [x for x in steps if low <= x <= high]
-    axes.xaxis.set_major_locator(FixedLocator(inside[:: math.ceil(len(inside) / 7) or 1]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: duration(x).replace(".0", "")))

@@ -5,9 +5,24 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from vision.evaluation.crossing import crossing
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import bands, figures, matrices, pictures, reliability, robustness, spread
-from vision.reporting.words import duration, labels_name, words
+from vision.evaluation.variants import variants as find_variants
+from vision.reporting import (
+    bands,
+    convergence,
+    costs,
+    figures,
+    matrices,
+    pictures,
+    reliability,
+    robustness,
+    spread,
+    variants,
+)
+from vision.reporting.crossing import sentence
+from vision.reporting.pairs import NEARLY
+from vision.reporting.words import SPACE, labels_name, words
 
 
 @dataclass(frozen=True)
@@ -36,8 +51,11 @@ def draw(study: Study) -> dict[str, Figure]:
 
 def _all(study: Study) -> Iterator[Figure]:
     yield _comparison(study)
-    if (study.summary["seconds"] > 0).any():
-        yield _cost(study)
+    yield _cost(study)
+    if (study.summary["epochs"] > 0).any():
+        yield _convergence(study, study.labels[0])
+    if find_variants(study):
+        yield _variants(study)
     for labels in study.labels:
         yield from _curves(study, labels)
     if len(study.labels) > 1:
@@ -74,14 +92,45 @@ def _comparison(study: Study) -> Figure:
 
 
 def _cost(study: Study) -> Figure:
-    times = [f"{x} {duration(study.row(x, study.labels[0])['seconds'])}" for x in study.kinds]
     side = "Up" if study.score.higher_is_better else "Down"
+    kept = [
+        f"{name.lower()} {', '.join(best)}"
+        for key, name in costs.NAMES.items()
+        if (best := costs.best_value(study, key))
+    ]
     return Figure(
         "cost",
-        figures.cost(study),
+        costs.chart(study),
         "What a better result costs",
-        f"{side} and to the left is better. Nothing beats those on the dashed line on both counts.",
-        f"Test {words(study).name} against training time: {', '.join(times)}.",
+        f"{side} and to the left is better. No model beats those on a dashed line on both counts "
+        f"(the Pareto front): {'; '.join(kept)}.",
+        f"Test {words(study).name} against training time, time per image, parameters and "
+        f"multiply-adds. On the Pareto front: {'; '.join(kept)}.",
+    )
+
+
+def _convergence(study: Study, labels: str) -> Figure:
+    title = f"Validation {words(study).name} by epoch and by time"
+    return Figure(
+        "convergence",
+        convergence.chart(study, labels),
+        title,
+        "Means over seeds, as far as all seeds ran. A mark is where the model reached "
+        f"{100 * NEARLY:.0f}{SPACE}% of its final result. Time is wall time since the "
+        "start of training, everything included.",
+        f"{title}, one line a model.",
+    )
+
+
+def _variants(study: Study) -> Figure:
+    title = f"What each change to {study.params.baseline} did"
+    return Figure(
+        "variants",
+        variants.chart(study),
+        title,
+        f"Validation {words(study).name} against that of {study.params.baseline}, right is "
+        f"better; bars are 95{SPACE}% intervals.",
+        f"{title}, on validation, best first.",
     )
 
 
@@ -108,12 +157,20 @@ def _curves(study: Study, labels: str) -> Iterator[Figure]:
 
 def _labels(study: Study) -> Figure:
     title = f"Test {words(study).name} by number of labels"
+    found = crossing(study)
+    where = (
+        " Pale thick lines join the best of each kind, as validation chose it at each setting. "
+        + sentence(study, found)
+        if found
+        else ""
+    )
     return Figure(
         "labels",
-        figures.low_data(study),
+        figures.low_data(study, found),
         title,
-        "Each line is a model; bars are one standard deviation over seeds.",
-        f"{title}: each model at {', '.join(map(labels_name, study.labels))}.",
+        f"Each line is a model; bars are one standard deviation over seeds.{where}",
+        f"{title}: each model at {', '.join(map(labels_name, study.labels))}."
+        + (f" {sentence(study, found)}" if found else ""),
     )
 
 

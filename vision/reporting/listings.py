@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vision.evaluation import metrics
+from vision.evaluation.cost import costs as costs_of
 from vision.evaluation.results import Study
 from vision.prepared import SPLITS
 from vision.reporting import matrices
@@ -14,8 +15,10 @@ from vision.reporting.words import (
     SPACE,
     SPLIT_NAMES,
     Words,
+    choice_words,
     count,
     duration,
+    large,
     minus,
     short,
     words,
@@ -56,28 +59,56 @@ class Table:
 def comparison(study: Study) -> Table:
     """Every model at every labels setting, best on validation first; the winner leads."""
     say, key = words(study), study.score.key
+    choice, chosen = choice_words(study), f"val_{study.choice.key}"
     several = len(study.labels) > 1
     others = [name for name in MEASURES if f"test_{name}" in study.summary]
     head = ["Model", "Kind", *(["Labels"] if several else [])]
-    head += [f"Test {say.name}", f"Validation {say.name}", *(MEASURES[name] for name in others)]
-    head += ["Gap", "Parameters", "Trained", "Training time", "Images/s"]
+    head += [
+        f"Test {say.name}",
+        f"95{SPACE}% interval",
+        f"Validation {say.name}",
+        *(MEASURES[name] for name in others),
+    ]
+    head += ["Gap"]
     rows = []
     for labels in study.labels:
         for name in study.ranking(labels):
             row = study.row(name, labels)
             score = say.value(row[f"test_{key}"], row[f"test_{key}_std"])
+            low, high = study.interval(name, labels)
             rows.append(
                 [
                     _text(name),
                     _text(KINDS[study.kinds[name]]),
                     *([_setting(labels)] if several else []),
                     Cell(score, row[f"test_{key}"]),
-                    Cell(say.value(row[f"val_{key}"]), row[f"val_{key}"]),
+                    Cell(say.between(low, high), low),
+                    Cell(choice.value(row[chosen]), row[chosen]),
                     *(_measure(other, row[f"test_{other}"], say) for other in others),
                     Cell(say.number(row["gap"], sign=True), row["gap"]),
+                ]
+            )
+    return Table(head, rows, marked=0)
+
+
+def costs(study: Study) -> Table:
+    """What every model at every labels setting costs, in the order of `comparison`."""
+    several = len(study.labels) > 1
+    head = ["Model", *(["Labels"] if several else []), "Parameters", "Trained", "Multiply-adds"]
+    head += ["Training time", "Time per image", "Images/s"]
+    rows = []
+    for labels in study.labels:
+        for name in study.ranking(labels):
+            row, cost = study.row(name, labels), costs_of(study, name, labels)
+            rows.append(
+                [
+                    _text(name),
+                    *([_setting(labels)] if several else []),
                     _count(row["parameters"]),
                     _count(row["trainable_parameters"]),
+                    Cell(large(row["multiply_adds"]), row["multiply_adds"]),
                     Cell(duration(row["seconds"]), row["seconds"]),
+                    Cell(duration(cost["seconds_per_image"]), cost["seconds_per_image"]),
                     _count(row["inference_images_per_second"]),
                 ]
             )

@@ -6,16 +6,27 @@ from typing import Any
 import jinja2
 import yaml
 
+from vision.evaluation import bootstrap
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import bands, extra, listings, reliability, robustness
+from vision.reporting import (
+    bands,
+    convergence,
+    extra,
+    listings,
+    pairs,
+    reliability,
+    robustness,
+    variants,
+)
 from vision.reporting.gallery import Figure
 from vision.reporting.provenance import Provenance
 from vision.reporting.verdict import verdict
-from vision.reporting.words import count, duration, labels_name, plural
+from vision.reporting.words import choice_words, count, duration, labels_name, plural, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = {
     "compare": "Comparison",
+    "variants": "Variants",
     "learning": "Learning curves",
     "few": "Few labels",
     "fails": "Where it fails",
@@ -41,18 +52,24 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
     )
     classes = study.score is ACCURACY
     several, corruptions = len(study.labels) > 1, study.params.evaluation.corruptions
-    present = {
-        "few": several,
-        "worse": corruptions is not None,
-        "extra": bool(study.params.data.extra_tests),
+    changed = variants.table(study)
+    left_out = {
+        "few": not several,
+        "variants": not changed.rows,
+        "worse": not corruptions,
+        "extra": not study.params.data.extra_tests,
     }
     return environment.get_template("page.html.jinja").render(
         study=study,
-        sections={name: title for name, title in SECTIONS.items() if present.get(name, True)},
+        sections={name: title for name, title in SECTIONS.items() if not left_out.get(name)},
         classes=classes,
         verdict=verdict(study),
         figures=figures,
         comparison=listings.comparison(study),
+        costs=listings.costs(study),
+        pairs={labels: pairs.table(study, labels) for labels in study.labels},
+        convergence=convergence.table(study, study.labels[0]),
+        variants=changed,
         settings=listings.settings(study) if several else None,
         confused=listings.confused(study) if classes else None,
         per_class=listings.per_class(study) if classes else None,
@@ -68,10 +85,13 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         params=yaml.safe_dump(
             study.params.model_dump(exclude_unset=True), sort_keys=False, allow_unicode=True
         ),
+        say=words(study),
+        choice=choice_words(study),
         labels_name=labels_name,
         duration=duration,
         plural=plural,
         count=count,
+        draws=bootstrap.DRAWS,
         several=several,
     )
 

@@ -12,12 +12,13 @@ PUNCTUATION = re.compile(r"([\\`*_\[\]<>|~#&$!@])")
 
 
 def render(study: Study, origin: Provenance) -> str:
-    """Verdict, cautions, and the table that compares the models."""
+    """Verdict, cautions, and the tables that compare the models."""
     said = verdict(study)
     parts = [f"## {_text(said.headline)}", _text(" ".join(said.sentences))]
     parts += [f"> {_text(line)}" for line in said.cautions]
     parts += [
         _table(listings.comparison(study)),
+        _table(listings.costs(study)),
         f"All of it: `reports/index.html`. {_origin(origin)}",
     ]
     return "\n\n".join(parts) + "\n"

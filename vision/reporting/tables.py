@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vision.evaluation.crossing import labels_a_class
 from vision.evaluation.results import ACCURACY, Study
 
 CURVES = ["epoch", "model", "labels", "train_loss", "val_loss", "val_score"]
@@ -12,7 +13,8 @@ MEASURES = {
     "accuracy": ["accuracy", "loss", "ece", "brier", "precision", "recall", "f1"],
     "mae": ["mae", "rmse", "r2", "within"],
 }
-COSTS = ["parameters", "trainable_parameters", "epochs", "seconds", "inference_images_per_second"]
+SIZES = ["parameters", "trainable_parameters", "multiply_adds"]
+COSTS = [*SIZES, "epochs", "seconds", "inference_images_per_second"]
 
 
 def metrics(study: Study) -> dict[str, Any]:
@@ -24,15 +26,18 @@ def metrics(study: Study) -> dict[str, Any]:
 
 def costs(study: Study) -> dict[str, Any]:
     """Time and size by model and labels setting. Times vary from run to run."""
-    return _nested(study, ["seconds", "inference_images_per_second", "parameters"])
+    return _nested(study, ["seconds", "inference_images_per_second", *SIZES])
 
 
 def comparison(study: Study) -> pd.DataFrame:
-    """One row a model and labels setting: every measure and cost, mean and spread over seeds."""
+    """One row a model and labels setting: every measure and cost, mean and spread over seeds; and
+    the 95 % interval of the test score, `low` to `high`."""
     measures = [x for x in MEASURES[study.score.key] if f"test_{x}" in study.summary]
     means = [f"{split}_{name}" for split in ("test", "val") for name in measures] + ["gap"]
     spread = [name for mean in means for name in (mean, f"{mean}_std")]
-    return study.summary[["kind", "seeds", *spread, *COSTS]].reset_index()
+    ends = [study.interval(model, labels) for model, labels in study.summary.index]
+    table = study.summary.assign(low=[x for x, _ in ends], high=[x for _, x in ends])
+    return table[["kind", "seeds", *spread, "low", "high", *COSTS]].reset_index()
 
 
 def history(study: Study, model: str, labels: str) -> pd.DataFrame:
@@ -64,12 +69,6 @@ def few_labels(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "labels", "test_score"]).round(6)
 
 
-def labels_a_class(study: Study, labels: str) -> float:
-    """A labels setting as a number, for an axis."""
-    counts = study.prepared.manifest.class_counts["train"]
-    return sum(counts) / len(counts) if labels == "all" else float(labels)
-
-
 def predictions(study: Study) -> pd.DataFrame:
     """What the winner's first seed said of each test image: actual, predicted (names or values)."""
     targets = study.prepared.targets("test")
@@ -95,7 +94,7 @@ def _nested(study: Study, keys: list[str]) -> dict[str, Any]:
 
 def _rounded(key: str, value: float) -> float | int:
     """Four decimals for shares and losses, four significant digits for other measured numbers."""
-    if key == "parameters":
+    if key in SIZES:
         return int(value)
     if "accuracy" in key or "loss" in key or "r2" in key:
         return round(float(value), 4)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from vision.evaluation.comparison import Difference
 from vision.evaluation.results import ACCURACY, Study
+from vision.reporting.pairs import time_ratios
 from vision.reporting.style import shorten
-from vision.reporting.words import SPACE, count, labels_name, plural, ratio, words
+from vision.reporting.words import SPACE, choice_words, count, labels_name, plural, ratio, words
 
 PHRASES = {"scratch": "trained from scratch", "transfer": "built on pretrained weights"}
 NAMES = {"scratch": "From scratch", "transfer": "Transfer"}
@@ -30,6 +32,7 @@ class Verdict:
 def verdict(study: Study) -> Verdict:
     """What the study says: chosen on validation, shown on test."""
     say, labels, winner, rival = words(study), study.labels[0], study.winner, study.rival
+    chosen = choice_words(study)
     key, seeds = study.score.key, len(study.params.seeds)
     images = f"{count(study.prepared.manifest.counts['test'])} test images"
     best = study.row(winner, labels)
@@ -38,7 +41,10 @@ def verdict(study: Study) -> Verdict:
     spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
     brief = [shorten(name or "", 28) for name in (winner, rival)]
     facts = [Fact(f"Test {say.name}", won, f"{brief[0]}, {images}")]
-    opening = f"On the {images}, {winner}'s {say.name} is {won} ({spread})."
+    ends = say.between(*study.interval(winner, labels))
+    opening = (
+        f"On the {images}, {winner}'s {say.name} is {won} ({spread}; 95{SPACE}% interval {ends})."
+    )
     cautions = _about_seeds(seeds)
     cautions += _about_baseline(study)
     if rival is None:
@@ -55,11 +61,12 @@ def verdict(study: Study) -> Verdict:
     else:
         role = "the second on validation"
     sentences = [
-        f"{winner} ({PHRASES[kinds[0]]}) has the best validation {say.name} of "
-        f"{plural(len(study.kinds), 'model')}{setting}: {say.value(best[f'val_{key}'])}.",
+        _sentence(study, gap, role),
+        f"{winner} ({PHRASES[kinds[0]]}) was chosen: its validation {chosen.name} is the best of "
+        f"{plural(len(study.kinds), 'model')}{setting}, "
+        f"{chosen.value(best[f'val_{study.choice.key}'])}.",
         opening,
-        f"{rival}, {role}, has {say.value(other[f'test_{key}'], other[f'test_{key}_std'])}.",
-        f"The difference is {say.distance(gap.value)} ({interval}).",
+        f"{rival} has {say.value(other[f'test_{key}'], other[f'test_{key}_std'])}.",
     ]
     facts.append(
         Fact(
@@ -82,23 +89,61 @@ def verdict(study: Study) -> Verdict:
         )
     else:
         headline = f"Too close to call: {brief[0]} and {brief[1]}{setting}."
-        cautions.append(
-            "The interval of the difference contains zero: the luck of seeds and test images "
-            "could explain it."
-        )
+        luck = "seeds and test images" if seeds > 1 else "the test images"
+        cautions.append(f"The luck of {luck} could explain the difference.")
     cautions += _about_kinds(study)
-    training = _ratio(best["seconds"], other["seconds"])
-    per_image = _ratio(other["inference_images_per_second"], best["inference_images_per_second"])
-    if training and per_image:
-        sentences.append(
-            f"{winner} takes {training} as long to train as {rival}, "
-            f"and {per_image} as long per image."
-        )
-        facts.append(Fact("Training time", training, f"of {brief[1]}'s"))
-        facts.append(Fact("Time per image", per_image, f"of {brief[1]}'s"))
-    if len({result.cost["device"] for result in study.results}) > 1:
-        cautions.append("The runs used different hardware. Do not compare their times.")
+    cautions += _about_times(study, winner, rival)
+    times = time_ratios(study, winner, rival, labels)
+    for name, value in (("Training time", times.training), ("Time per image", times.image)):
+        if value is not None:
+            facts.append(Fact(name, ratio(value), f"of {brief[1]}'s"))
     return Verdict(headline, sentences, facts, cautions)
+
+
+def _sentence(study: Study, gap: Difference, role: str) -> str:
+    """The answer with all that it rests on."""
+    say, labels, winner, rival = words(study), study.labels[0], study.winner, study.rival
+    assert rival is not None
+    seeds = plural(len(study.params.seeds), "seed")
+    images = f"the same {count(study.prepared.manifest.counts['test'])} test images"
+    basis = f"95{SPACE}% interval {say.interval(gap)}, {seeds}, {images}"
+    by = say.distance(gap.value)
+    if gap.clear:
+        beats = "beats" if gap.value > 0 else "is behind"
+        answer = f"{winner} {beats} {rival}, {role}, by {by} ({basis})"
+    elif gap.value:
+        stands = "ahead of" if gap.value > 0 else "behind"
+        answer = f"{winner} is {by} {stands} {rival}, {role}, which is within noise ({basis})"
+    else:
+        answer = f"{winner} and {rival}, {role}, are equal ({basis})"
+    times = time_ratios(study, winner, rival, labels)
+    if times.training is None or times.image is None:
+        return f"{answer}."
+    return (
+        f"{answer}; it takes {ratio(times.training)} the training time and "
+        f"{ratio(times.image)} the time per image."
+    )
+
+
+def _about_times(study: Study, winner: str, rival: str) -> list[str]:
+    if len(study.devices(winner, rival)) > 1:
+        return [
+            f"{winner} and {rival} ran on different hardware. Do not compare their times: the "
+            "ratios are left out."
+        ]
+    found = []
+    if len(study.devices(*study.kinds)) > 1:
+        found.append("The runs used different hardware. Do not compare their times.")
+    formats = {
+        name: ", ".join(sorted({x.cost["precision"] for x in study.results if x.run.model == name}))
+        for name in (winner, rival)
+    }
+    if formats[winner] != formats[rival]:
+        found.append(
+            f"{winner} ran in {formats[winner]} and {rival} in {formats[rival]}: part of the "
+            "difference in time may be that of the number formats."
+        )
+    return found
 
 
 def _about_seeds(seeds: int) -> list[str]:
@@ -124,8 +169,3 @@ def _about_kinds(study: Study) -> list[str]:
         return []
     missing = "transfer" if study.params.scratch else "scratch"
     return [f"This study has no model {PHRASES[missing]}."]
-
-
-def _ratio(numerator: float, denominator: float) -> str:
-    """3.2 times, or nothing where a time is zero (no epochs)."""
-    return ratio(numerator / denominator) if numerator > 0 and denominator > 0 else ""

@@ -1,7 +1,7 @@
 """Numbers and names as a reader likes them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vision.evaluation.results import ACCURACY, Difference, Kind, Study
 from vision.prepared import Split
@@ -9,8 +9,19 @@ from vision.prepared import Split
 SPACE = "\N{NARROW NO-BREAK SPACE}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 KINDS: dict[Kind, str] = {"scratch": "from scratch", "transfer": "transfer"}
+MEASURES = {
+    "accuracy": "accuracy",
+    "loss": "loss",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "mae": "mean error",
+    "rmse": "RMSE",
+    "r2": "R²",
+}
 SPLIT_NAMES: dict[Split, str] = {"train": "Training", "val": "Validation", "test": "Test"}
 
 
@@ -36,6 +47,10 @@ class Words:
         """+0.4 to +4.0."""
         return f"{self.number(gap.low, True)} to {self.number(gap.high, True)}"
 
+    def between(self, low: float, high: float) -> str:
+        """97.1 to 98.4 %."""
+        return f"{self.number(low)} to {self.value(high)}"
+
     def value(self, mean: float, spread: float = math.nan) -> str:
         """97.8 %, or 97.8 ± 0.3 %."""
         plus = "" if math.isnan(spread) else f"{NO_BREAK}±{NO_BREAK}{self.number(spread)}"
@@ -56,17 +71,27 @@ def words(study: Study) -> Words:
     return Words("mean error", 1, manifest.unit, manifest.unit, decimals)
 
 
+def choice_words(study: Study) -> Words:
+    """The words for the validation measure that chooses."""
+    key, say = study.choice.key, words(study)
+    if key == study.score.key:
+        return say
+    if key in ("loss", "r2"):
+        return Words(MEASURES[key], 1, "", "", 3)
+    return replace(say, name=MEASURES[key])
+
+
 def labels_name(labels: str) -> str:
     """A labels setting in words."""
     return "all labels" if labels == "all" else f"{labels} labels a class"
 
 
 def duration(seconds: float) -> str:
-    """42 s, 3.5 min, 1.2 h."""
-    for size, unit in ((3600, "h"), (60, "min")):
+    """42 s, 3.5 min, 1.2 h, 5.1 ms."""
+    for size, unit in ((3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if seconds >= size:
             return f"{short(seconds / size)}{SPACE}{unit}"
-    return f"{short(seconds)}{SPACE}s"
+    return f"0{SPACE}s"
 
 
 def ratio(value: float) -> str:
@@ -78,6 +103,14 @@ def short(value: float) -> str:
     """Two significant digits, and no fewer than the whole number's own: 0.042, 1.2, 340."""
     places = max(0, 1 - math.floor(math.log10(abs(value)))) if value else 0
     return minus(f"{value:,.{places}f}")
+
+
+def large(value: float) -> str:
+    """950, 54 k, 41 M, 4.1 G."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{short(value / size)}{SPACE}{unit}"
+    return short(value)
 
 
 def minus(text: str) -> str:

@@ -1,0 +1,97 @@
+"""At how many labels a class the lead passes from the best transfer model to the best from scratch,
+or the other way."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vision.evaluation import bootstrap
+from vision.evaluation.bootstrap import Floats, Seeds
+from vision.evaluation.results import ACCURACY, Kind, Study
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Between the curves of the best of each kind, chosen on validation at each setting."""
+
+    range: tuple[float, float]
+    """The fewest and the most labels a class in the study."""
+    first: Kind
+    """Who leads at the fewest labels."""
+    places: list[float]
+    """Labels a class at which the lead passes over, ascending."""
+    low: float
+    high: float
+    """The 95 % interval of a single place: 0 or infinity where it reaches beyond the range. Nan
+    unless there is one place."""
+    clear: int
+    """At how many settings the difference is clear."""
+
+
+def labels_a_class(study: Study, labels: str) -> float:
+    """A labels setting as a number; `all` is the training images' mean a class."""
+    counts = study.prepared.manifest.class_counts["train"]
+    return sum(counts) / len(counts) if labels == "all" else float(labels)
+
+
+def crossing(study: Study) -> Crossing | None:
+    """Nothing for a study of one labels setting, of one kind of models, or of numbers.
+
+    Curves are lines between settings, over the logarithm of the labels. The interval is that of
+    vision.evaluation.bootstrap: each draw takes the same test images at every setting, and moves
+    the curves by the seeds' luck at each.
+    """
+    if len(study.labels) < 2 or len(set(study.kinds.values())) < 2 or study.score is not ACCURACY:
+        return None
+    settings = study.labels[::-1]
+    places = np.log([labels_a_class(study, x) for x in settings])
+    pairs = [(study.best(x, "transfer"), study.best(x, "scratch")) for x in settings]
+    merits = [
+        (study.merits(a, x, "test"), study.merits(b, x, "test"))
+        for (a, b), x in zip(pairs, settings, strict=True)
+    ]
+    lead = np.array([a.mean() - b.mean() for a, b in merits])
+    found = crossings(places, lead)
+    low = high = np.nan
+    if len(found) == 1:
+        drawn = bootstrap.images([x for pair in merits for x in pair])
+        generator = np.random.default_rng(1)
+        leads = drawn[0::2] - drawn[1::2]
+        leads += [Seeds.of(*pair).draws(generator, drawn.shape[1]) for pair in merits]
+        spread = [_nearest(places, draw, found[0], bool(lead[0] > 0)) for draw in leads.T]
+        tails = (1 - bootstrap.LEVEL) / 2, (1 + bootstrap.LEVEL) / 2
+        low, high = np.exp(np.quantile(spread, tails, method="inverted_cdf"))
+    return Crossing(
+        range=(float(np.exp(places[0])), float(np.exp(places[-1]))),
+        first="transfer" if lead[0] > 0 else "scratch",
+        places=[float(np.exp(x)) for x in found],
+        low=float(low),
+        high=float(high),
+        clear=sum(
+            study.difference(*pair, x).clear for pair, x in zip(pairs, settings, strict=True)
+        ),
+    )
+
+
+def crossings(places: Floats, lead: Floats) -> NDArray[np.float64]:
+    """Where a line through points changes sign, ascending.
+
+    Args:
+        places, lead: x, ascending, and y of the points, [K]; zero counts as negative.
+    """
+    changes = np.flatnonzero((lead[:-1] > 0) != (lead[1:] > 0))
+    share = lead[changes] / (lead[changes] - lead[changes + 1])
+    found: NDArray[np.float64] = places[changes] + share * np.diff(places)[changes]
+    return found
+
+
+def _nearest(places: Floats, lead: Floats, place: float, falls: bool) -> float:
+    """The change of sign nearest to `place` that goes the same way, or, where there is none, minus
+    or plus infinity: before or beyond the range."""
+    changes = crossings(places, lead)
+    first = bool(lead[0] > 0)
+    alike = changes[0 if first == falls else 1 :: 2]
+    if len(alike):
+        return float(alike[np.argmin(np.abs(alike - place))])
+    return np.inf if bool(lead[-1] > 0) == falls else -np.inf
