@@ -215,7 +215,7 @@ def test_files_of_a_classification_study(study: Maker) -> None:
     assert right == pytest.approx(first.metrics["test"]["accuracy"])
 
 
-@pytest.mark.parametrize("plot", ["learning-curves", "few-labels"])
+@pytest.mark.parametrize("plot", ["learning-curves", "losses", "few-labels"])
 def test_dvc_can_overlay_plots_of_two_revisions(study: Maker, plot: str) -> None:
     study(SMALL)
     report.main()
