@@ -349,6 +349,18 @@ def test_an_image_that_every_run_gets_wrong_is_a_suspect(study: Maker) -> None:
     assert "Wrong in all 12 runs" in page().text
 
 
+def test_the_data_are_described(study: Maker) -> None:
+    study(Made(counts=(241, 60, 90)))
+    report.main()
+    text = page().text
+    assert "391 images of" in text
+    assert "pixels, grey, in 3 classes." in text
+    assert "The largest class in training, cat, has 81 images, 1.0" in text
+    assert "Such as train/a.png = test/b.png" in text
+    assert "broken <b>.png (truncated)" in text
+    assert {"samples", "means", "distribution"} <= set(page().ids)
+
+
 def test_one_seed_says_so(study: Maker) -> None:
     study(Made(seeds=(0,)))
     report.main()

@@ -199,6 +199,16 @@ def splits(study: Study) -> Table:
     return Table(["Split", "Images", "Packed size", "Repeated images", "What it is for"], rows)
 
 
+def class_counts(study: Study) -> Table:
+    """Images of each class in each split."""
+    manifest = study.prepared.manifest
+    rows = [
+        [_text(name), *(_count(manifest.class_counts[split][i]) for split in SPLITS)]
+        for i, name in enumerate(manifest.classes)
+    ]
+    return Table(["Class", *(f"{SPLIT_NAMES[split]} images" for split in SPLITS)], rows)
+
+
 def _text(text: str) -> Cell:
     return Cell(text, text)
 
