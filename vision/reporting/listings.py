@@ -78,7 +78,7 @@ def comparison(study: Study) -> Table:
             rows.append(
                 [
                     _text(name),
-                    _text(KINDS[study.kinds[name]]),
+                    _text(study.kinds[name]),
                     *([_setting(labels)] if several else []),
                     Cell(score, row[f"test_{key}"]),
                     Cell(say.between(low, high), low),
