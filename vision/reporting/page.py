@@ -7,11 +7,11 @@ import yaml
 
 from vision.evaluation import bootstrap
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting import convergence, listings, pairs, variants
+from vision.reporting import convergence, listings, pairs, spread, variants
 from vision.reporting.gallery import Figure
 from vision.reporting.provenance import Provenance
 from vision.reporting.verdict import verdict
-from vision.reporting.words import choice_words, count, duration, labels_name, plural, ratio, words
+from vision.reporting.words import choice_words, count, duration, labels_name, plural, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = {
@@ -58,7 +58,7 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         folded=FOLDED,
         splits=listings.splits(study),
         class_counts=listings.class_counts(study) if classes else None,
-        balance=_balance(study) if classes else None,
+        balance=spread.balance(study) if classes else None,
         manifest=study.prepared.manifest,
         origin=origin,
         machines=_machines(study),
@@ -90,19 +90,6 @@ def _machines(study: Study) -> list[tuple[str, str, str]]:
         (device, torch, precision if alone else f"{precision} ({', '.join(models)})")
         for (device, torch, precision), models in users.items()
     ]
-
-
-def _balance(study: Study) -> str:
-    """How unequal the classes are, in a sentence."""
-    classes = study.prepared.manifest.classes
-    counts = study.prepared.manifest.class_counts["train"]
-    most, least = max(counts), min(counts)
-    if most == least:
-        return f"Each class has {plural(most, 'training image')}."
-    return (
-        f"The largest class in training, {classes[counts.index(most)]}, has {count(most)} images, "
-        f"{ratio(most / least)} as many as the smallest, {classes[counts.index(least)]}."
-    )
 
 
 def _baseline(study: Study) -> str:
