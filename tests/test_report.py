@@ -22,6 +22,7 @@ from vision.evaluation import results
 from vision.evaluation.suspects import suspects
 from vision.params import Run
 from vision.prepared import SPLITS, Prepared
+from vision.reporting import spread
 
 Maker = Callable[[Made], results.Study]
 
@@ -350,15 +351,26 @@ def test_an_image_that_every_run_gets_wrong_is_a_suspect(study: Maker) -> None:
 
 
 def test_the_data_are_described(study: Maker) -> None:
-    study(Made(counts=(241, 60, 90)))
+    study(Made(counts=(7, 60, 90)))
     report.main()
     text = page().text
-    assert "391 images of" in text
+    assert "157 images of" in text
     assert "pixels, grey, in 3 classes." in text
-    assert "The largest class in training, cat, has 81 images, 1.0" in text
+    assert "The largest class in training, cat, has 3 images, 1.5" in text
     assert "Such as train/a.png = test/b.png" in text
     assert "broken <b>.png (truncated)" in text
     assert {"samples", "means", "distribution"} <= set(page().ids)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (240, "Each class has 80 training images."),
+        (241, "Each class has 80 to 81 training images."),
+    ],
+)
+def test_classes_of_one_size_are_not_compared(study: Maker, images: int, said: str) -> None:
+    assert spread.balance(study(Made(counts=(images, 60, 90)))) == said
 
 
 def test_one_seed_says_so(study: Maker) -> None:

@@ -12,6 +12,8 @@ from vision.reporting.words import SPLIT_NAMES, count, plural, ratio
 
 LISTED = 40
 """Up to this many classes, each has a line with its name."""
+ALIKE = 1.1
+"""Classes are of about the same size if the largest has less than this many times the smallest."""
 LOOKS: dict[Split, dict[str, Any]] = {
     "train": {"color": BLUE, "marker": "o"},
     "val": {"color": COLOURS[1], "marker": "s"},
@@ -65,6 +67,8 @@ def balance(study: Study) -> str:
     most, least = max(counts), min(counts)
     if most == least:
         return f"Each class has {plural(most, 'training image')}."
+    if most < ALIKE * least:
+        return f"Each class has {count(least)} to {count(most)} training images."
     return (
         f"The largest class in training, {classes[counts.index(most)]}, has {count(most)} images, "
         f"{ratio(most / least)} as many as the smallest, {classes[counts.index(least)]}."
