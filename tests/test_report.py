@@ -23,6 +23,7 @@ from vision.evaluation import results
 from vision.evaluation.suspects import suspects
 from vision.params import Run
 from vision.prepared import SPLITS, Prepared
+from vision.reporting import spread
 
 Maker = Callable[[Made], results.Study]
 
@@ -216,7 +217,7 @@ def test_files_of_a_classification_study(study: Maker) -> None:
     assert right == pytest.approx(first.metrics["test"]["accuracy"])
 
 
-@pytest.mark.parametrize("plot", ["learning-curves", "few-labels"])
+@pytest.mark.parametrize("plot", ["learning-curves", "losses", "few-labels"])
 def test_dvc_can_overlay_plots_of_two_revisions(study: Maker, plot: str) -> None:
     study(SMALL)
     report.main()
@@ -348,6 +349,29 @@ def test_an_image_that_every_run_gets_wrong_is_a_suspect(study: Maker) -> None:
     assert [(x.index, x.answer, x.runs) for x in suspects(found)] == [(7, (target + 1) % 3, 10)]
     assert "suspects" in page().ids
     assert "Wrong in all 12 runs" in page().text
+
+
+def test_the_data_are_described(study: Maker) -> None:
+    study(Made(counts=(7, 60, 90)))
+    report.main()
+    text = page().text
+    assert "157 images of" in text
+    assert "pixels, grey, in 3 classes." in text
+    assert "The largest class in training, cat, has 3 images, 1.5" in text
+    assert "Such as train/a.png = test/b.png" in text
+    assert "broken <b>.png (truncated)" in text
+    assert {"samples", "means", "distribution"} <= set(page().ids)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (240, "Each class has 80 training images."),
+        (241, "Each class has 80 to 81 training images."),
+    ],
+)
+def test_classes_of_one_size_are_not_compared(study: Maker, images: int, said: str) -> None:
+    assert spread.balance(study(Made(counts=(images, 60, 90)))) == said
 
 
 def test_one_seed_says_so(study: Maker) -> None:

@@ -1,5 +1,6 @@
 """What in an image spoke for a prediction: Grad-CAM (Selvaraju et al. 2016, arXiv 1610.02391)."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ def of_mistakes(
 ) -> Mistakes:
     """The test images that the network got most wrong, with the maps of what it answered.
 
+    They are made on the CPU, which has gradients of every layer that are the same at every run.
+
     Args:
         images: the test split.
         outputs: logits [N, K], or values [N, 1] in the target's unit.
@@ -25,9 +28,9 @@ def of_mistakes(
     index = worst(outputs, targets)
     if not len(index):
         return Mistakes(index, np.zeros((0, 1, 1), np.uint8))
-    inputs = images.batch(torch.from_numpy(index), None, NONE)
-    answers = torch.from_numpy(outputs[index].argmax(axis=1)).to(inputs.device)
-    return Mistakes(index, maps(network, inputs, answers))
+    inputs = images.batch(torch.from_numpy(index), None, NONE).cpu()
+    answers = torch.from_numpy(outputs[index].argmax(axis=1))
+    return Mistakes(index, maps(copy.deepcopy(network).cpu(), inputs, answers))
 
 
 def maps(network: Network, inputs: Tensor, answers: Tensor) -> NDArray[np.uint8]:
@@ -37,7 +40,7 @@ def maps(network: Network, inputs: Tensor, answers: Tensor) -> NDArray[np.uint8]
     over its places; what is positive in the sum is shown, each image by itself.
 
     Args:
-        network: its body ends in features without places, as convolutional ones do.
+        network: a convolutional one; of a transformer, the maps are those of its first layer.
         inputs: as the network expects them, [B, C, H, W].
         answers: index of the output of each image, int64 [B]; 0 for a number.
 
@@ -48,7 +51,7 @@ def maps(network: Network, inputs: Tensor, answers: Tensor) -> NDArray[np.uint8]
 
     def keep(module: nn.Module, arguments: Any, output: Any) -> Any:
         """Have the gradient reach back to this output, as long as no later one has places."""
-        if not isinstance(output, Tensor) or output.ndim != 4 or output[0, 0].numel() == 1:
+        if not isinstance(output, Tensor) or not _has_places(output, inputs):
             return None
         last[0] = output.detach().requires_grad_()
         return last[0].clone()  # the next layer may work in place
@@ -66,5 +69,14 @@ def maps(network: Network, inputs: Tensor, answers: Tensor) -> NDArray[np.uint8]
     found = (weights * last[0].detach()).sum(1).relu()
     most = found.amax((1, 2), keepdim=True)
     shares = torch.where(most > 0, found / most, 0)
-    values: NDArray[np.uint8] = (shares * 255).round().byte().cpu().numpy()
+    values: NDArray[np.uint8] = (shares * 255).round().byte().numpy()
     return values
+
+
+def _has_places(output: Tensor, inputs: Tensor) -> bool:
+    """Whether a layer's output is maps [B, C, h, w] of the image: more than one place, and its
+    proportions but for rounding, which the heads of an attention [B, heads, tokens, F] have not."""
+    if output.ndim != 4 or output[0, 0].numel() == 1:
+        return False
+    (h, w), (height, width) = output.shape[2:], inputs.shape[2:]
+    return abs(h * width / height - w) <= 1

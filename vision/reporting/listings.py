@@ -79,7 +79,7 @@ def comparison(study: Study) -> Table:
             rows.append(
                 [
                     _text(name),
-                    _text(KINDS[study.kinds[name]]),
+                    _text(study.kinds[name]),
                     *([_setting(labels)] if several else []),
                     Cell(score, row[f"test_{key}"]),
                     Cell(say.between(low, high), low),
@@ -195,6 +195,16 @@ def splits(study: Study) -> Table:
         for split in SPLITS
     ]
     return Table(["Split", "Images", "Packed size", "Repeated images", "What it is for"], rows)
+
+
+def class_counts(study: Study) -> Table:
+    """Images of each class in each split."""
+    manifest = study.prepared.manifest
+    rows = [
+        [_text(name), *(_count(manifest.class_counts[split][i]) for split in SPLITS)]
+        for i, name in enumerate(manifest.classes)
+    ]
+    return Table(["Class", *(f"{SPLIT_NAMES[split]} images" for split in SPLITS)], rows)
 
 
 def _text(text: str) -> Cell:

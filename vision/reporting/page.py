@@ -16,6 +16,7 @@ from vision.reporting import (
     pairs,
     reliability,
     robustness,
+    spread,
     variants,
 )
 from vision.reporting.gallery import Figure
@@ -78,6 +79,8 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         **(_robustness(study) if corruptions else {}),
         extras=extra.extras(study),
         splits=listings.splits(study),
+        class_counts=listings.class_counts(study) if classes else None,
+        balance=spread.balance(study) if classes else None,
         manifest=study.prepared.manifest,
         origin=origin,
         machines=_machines(study),

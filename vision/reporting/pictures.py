@@ -80,7 +80,7 @@ def means(study: Study) -> str:
         Group([Picture(_mean(images, part[:most]))], caption)
         for part, caption in zip(parts, captions, strict=True)
     ]
-    return _grid(groups, 5 if len(groups) <= 40 else 8)
+    return _grid(groups, 5)
 
 
 def mistakes(study: Study, model: str) -> str:

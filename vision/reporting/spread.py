@@ -8,10 +8,12 @@ from matplotlib.figure import Figure
 from vision.evaluation.results import Study
 from vision.prepared import SPLITS, Split
 from vision.reporting.style import BLUE, COLOURS, RED, WIDTH, canvas, legend, place, shorten, svg
-from vision.reporting.words import SPLIT_NAMES
+from vision.reporting.words import SPLIT_NAMES, count, plural, ratio
 
 LISTED = 40
 """Up to this many classes, each has a line with its name."""
+ALIKE = 1.1
+"""Classes are of about the same size if the largest has less than this many times the smallest."""
 LOOKS: dict[Split, dict[str, Any]] = {
     "train": {"color": BLUE, "marker": "o"},
     "val": {"color": COLOURS[1], "marker": "s"},
@@ -56,6 +58,21 @@ def classes(study: Study) -> Figure:
         axes.set_xlabel(f"{size} classes, the largest first")
     legend(figure, handles, [SPLIT_NAMES[split] for split in SPLITS], 10 + height + 44, 3)
     return figure
+
+
+def balance(study: Study) -> str:
+    """How unequal the classes are, in a sentence."""
+    classes = study.prepared.manifest.classes
+    counts = study.prepared.manifest.class_counts["train"]
+    most, least = max(counts), min(counts)
+    if most == least:
+        return f"Each class has {plural(most, 'training image')}."
+    if most < ALIKE * least:
+        return f"Each class has {count(least)} to {count(most)} training images."
+    return (
+        f"The largest class in training, {classes[counts.index(most)]}, has {count(most)} images, "
+        f"{ratio(most / least)} as many as the smallest, {classes[counts.index(least)]}."
+    )
 
 
 @svg
