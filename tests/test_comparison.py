@@ -153,3 +153,12 @@ def test_many_pairs_are_corrected_but_the_planned_one() -> None:
     assert pairs[0].difference.p == alone[0]
     assert [x.difference.p for x in pairs[1:]] == pytest.approx(bootstrap.holm(alone[1:]))
     assert any(x.difference.p > p for x, p in zip(pairs[1:], alone[1:], strict=True))
+
+
+def test_among_many_models_of_one_seed_a_plain_difference_is_still_seen() -> None:
+    generator = np.random.default_rng(0)
+    errors = {f"{k:02d}": generator.normal(k, 1.0, (1, 100)) for k in range(17)}
+    compared = Comparison({name: -error for name, error in errors.items()}, answers=False)
+    pairs = compared.pairs(list(errors), None)
+    assert len(pairs) == 136
+    assert all(pair.difference.clear for pair in pairs)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtr, stdtr, stdtrit
 from scipy.stats import binomtest
 
 Floats = NDArray[np.floating[Any]]
@@ -27,6 +27,8 @@ Floats = NDArray[np.floating[Any]]
 DRAWS = 4999
 """The ends of a 95 % interval then stand to about a hundredth of its width."""
 LEVEL = 0.95
+COUNTED = 10
+"""Draws beyond zero, at least, whose share says how probable it is."""
 CHUNK = 2**22
 """Counts held in memory at a time."""
 
@@ -110,11 +112,17 @@ def share_below(value: float, drawn: Floats, seeds: Seeds) -> float:
 
 def p_value(drawn: Floats, seeds: Seeds) -> float:
     """Of no difference, two-sided: twice the share of the draws beyond zero, on the side that has
-    fewer (the level at which the percentile interval begins to hold zero)."""
+    fewer (the level at which the percentile interval begins to hold zero).
+
+    Draws that are too few to count give the normal distribution's tail: one in some thousand is too
+    coarse a step where many pairs are compared.
+    """
     if seeds.error:
         below = share_below(0.0, drawn, seeds)
         return 2 * min(below, 1 - below)
     beyond = min(np.sum(drawn <= 0), np.sum(drawn >= 0))
+    if beyond < COUNTED and drawn.std() > 0:
+        return float(2 * ndtr(-abs(drawn.mean()) / drawn.std()))
     return min(1.0, 2 * float(beyond + 1) / (len(drawn) + 1))
 
 

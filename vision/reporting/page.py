@@ -39,7 +39,7 @@ SECTIONS = {
 }
 """Title of each section by its anchor, which names its template too; in the order of the page."""
 FOLDED = 20
-"""The table of classes is folded away above this many."""
+"""The tables of classes and of pairs are folded away above this many rows."""
 
 
 def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
