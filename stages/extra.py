@@ -18,7 +18,8 @@ def main() -> str:
     data = params.load().data
     name = sys.argv[1]
     if name not in data.extra_tests:
-        raise UserError(f"data.extra_tests names no {name}")
+        known = ", ".join(data.extra_tests) or "none at all"
+        raise UserError(f"data.extra_tests names no {name}: give one that it names ({known})")
     made = Path("data/extra") / name
     with replacing(made) as folder:
         manifest = pack_test(extra.records(data, name), data, Prepared(PREPARED), folder)

@@ -183,8 +183,8 @@ def _check_known(samples: list[_Sample], classes: list[str]) -> None:
     for sample in samples:
         if classes and sample.target not in classes:
             raise UserError(
-                f"{sample.name} is of class {sample.target}, which the study does not have; it has "
-                f"{', '.join(classes[:20])}"
+                f"{sample.name} is of class {sample.target}, which the study does not have: give "
+                f"it a class of the study ({', '.join(classes[:20])}), or leave it out"
             )
 
 

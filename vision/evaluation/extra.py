@@ -1,14 +1,11 @@
 """How much less a model reaches on a further test set of the user's than on the first."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import ttest_ind
 
 from vision.evaluation.comparison import Difference
-from vision.evaluation.results import ACCURACY, Study
+from vision.evaluation.results import Study
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,9 @@ def drop(study: Study, name: str, model: str) -> Drop:
     models, and of new images like those of either set.
     """
     extra = study.extra(name)
-    first = _merits(study, study.outputs(model, "test"), study.prepared.targets("test"))
-    second = _merits(study, study.extra_outputs(model, name), extra.targets("test"))
+    first = study.merits(model, study.labels[0], "test").mean(axis=0)
+    outputs = study.extra_outputs(model, name)
+    second = study.score.merits(outputs, extra.targets("test")).mean(axis=0)
     value = float(first.mean() - second.mean())
     low, high, p = value, value, float(value == 0)
     if len(first) > 1 and len(second) > 1 and first.var() + second.var() > 0:
@@ -39,12 +37,3 @@ def drop(study: Study, name: str, model: str) -> Drop:
     sign = 1 if study.score.higher_is_better else -1
     means = sign * float(first.mean()), sign * float(second.mean())
     return Drop(*means, Difference(value, low, high, p))
-
-
-def _merits(
-    study: Study, outputs: list[NDArray[np.float32]], targets: NDArray[Any]
-) -> NDArray[np.float64]:
-    """What each image adds to the score, more is better, mean over seeds, [N]."""
-    if study.score is ACCURACY:
-        return np.mean([x.argmax(axis=1) == targets for x in outputs], axis=0)
-    return np.mean([-np.abs(x.ravel() - targets) for x in outputs], axis=0)

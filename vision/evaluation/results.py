@@ -5,6 +5,7 @@ the workspace and must change nothing.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,19 @@ class Score:
     def best_first(self, values: pd.Series) -> pd.Series:
         """The values, turned so that smaller is better."""
         return -values if self.higher_is_better else values
+
+    def merits(
+        self, outputs: Sequence[NDArray[np.float32]], targets: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """What each image adds to the score, more is better, [seeds, N].
+
+        Args:
+            outputs: by seed, logits [N, K] or values [N, 1] each.
+            targets: [N].
+        """
+        if self.higher_is_better:
+            return np.array([x.argmax(axis=1) == targets for x in outputs], dtype=np.float64)
+        return np.array([-np.abs(x.ravel() - targets) for x in outputs], dtype=np.float64)
 
 
 ACCURACY = Score("accuracy", higher_is_better=True)
@@ -217,9 +231,7 @@ class Study:
         """What each image of a split adds to the score, more is better, [seeds, N]."""
         targets = self.prepared.targets(split)
         outputs = [self.predictions(result.run, split) for result in self.of(model, labels)]
-        if self.score is ACCURACY:
-            return np.array([x.argmax(axis=1) == targets for x in outputs], dtype=np.float64)
-        return np.array([-np.abs(x.ravel() - targets) for x in outputs], dtype=np.float64)
+        return self.score.merits(outputs, targets)
 
     def _row(self, result: Result) -> dict[str, Any]:
         run, metrics = result.run, result.metrics
