@@ -24,6 +24,7 @@ def main() -> str:
     predictions = "confusion" if study.score is results.ACCURACY else "predictions"
     if study.score is results.ACCURACY:
         tables.few_labels(study).to_csv(plots / "few_labels.csv", index=False)
+        tables.calibration(study).to_csv(plots / "calibration.csv", index=False)
     tables.predictions(study).to_csv(plots / f"{predictions}.csv", index=False)
 
     origin = provenance.gather(study.params)

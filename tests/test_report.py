@@ -211,13 +211,16 @@ def test_files_of_a_classification_study(study: Maker) -> None:
     curves = pd.read_csv("reports/plots/curves.csv")
     assert list(curves) == ["epoch", "model", "labels", "train_loss", "val_loss", "val_score"]
     assert len(curves) == 8 * SMALL.epochs
+    calibration = pd.read_csv("reports/plots/calibration.csv")
+    shares = calibration.groupby("model")["share"].sum()
+    assert shares.to_dict() == pytest.approx(dict.fromkeys(found.kinds, 1), abs=1e-4)
     confusion = pd.read_csv("reports/plots/confusion.csv")
     right = (confusion["actual"] == confusion["predicted"]).mean()
     first = found.of(found.winner, "all")[0]
     assert right == pytest.approx(first.metrics["test"]["accuracy"])
 
 
-@pytest.mark.parametrize("plot", ["learning-curves", "losses", "few-labels"])
+@pytest.mark.parametrize("plot", ["learning-curves", "losses", "few-labels", "calibration"])
 def test_dvc_can_overlay_plots_of_two_revisions(study: Maker, plot: str) -> None:
     study(SMALL)
     report.main()
@@ -236,7 +239,8 @@ def test_dvc_can_overlay_plots_of_two_revisions(study: Maker, plot: str) -> None
     )
     filled = renderer.get_filled_template()
     assert "<DVC_METRIC" not in json.dumps(filled)
-    assert filled["spec"]["encoding"]["color"]["scale"]["domain"] == ["workspace", "main"]
+    lines = filled["spec"].get("layer", [filled["spec"]])[-1]
+    assert lines["encoding"]["color"]["scale"]["domain"] == ["workspace", "main"]
     assert {found["x"], y, filled["facet"]["field"]} <= set(table)
 
 

@@ -122,6 +122,12 @@ def bins(sure: Floats, right: NDArray[np.bool_]) -> Bins:
     )
 
 
+def bins_over_seeds(outputs: Sequence[Floats], targets: Indices) -> Bins:
+    """The bins of all seeds' predictions together, from each seed's logits, [N, K]."""
+    sure, right = zip(*(confidence(logits, targets) for logits in outputs), strict=True)
+    return bins(np.concatenate(sure), np.concatenate(right))
+
+
 def ece_interval(
     answers: Sequence[tuple[Floats, NDArray[np.bool_]]], draws: int = DRAWS
 ) -> tuple[float, float]:

@@ -52,8 +52,7 @@ def diagrams(study: Study) -> Figure:
 def _diagram(
     axes: Axes, outputs: Sequence[NDArray[Any]], targets: NDArray[np.int64], style: Mark
 ) -> None:
-    sure, right = zip(*(calibration.confidence(x, targets) for x in outputs), strict=True)
-    found = calibration.bins(np.concatenate(sure), np.concatenate(right))
+    found = calibration.bins_over_seeds(outputs, targets)
     filled = found.counts > 0
     x, y = 100 * found.confidence[filled], 100 * found.accuracy[filled]
     share = found.counts[filled] / found.counts.sum()

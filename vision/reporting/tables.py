@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vision.evaluation.calibration import bins_over_seeds
 from vision.evaluation.crossing import labels_a_class
 from vision.evaluation.results import ACCURACY, Study
 
@@ -67,6 +68,18 @@ def few_labels(study: Study) -> pd.DataFrame:
         for labels in study.labels
     ]
     return pd.DataFrame(rows, columns=["model", "labels", "test_score"]).round(6)
+
+
+def calibration(study: Study) -> pd.DataFrame:
+    """Mean confidence and share of right answers of the test predictions in each bin of confidence
+    that has any, and the bin's share of them, by model; at the largest labels setting."""
+    targets, frames = study.prepared.targets("test"), []
+    for model in study.kinds:
+        found = bins_over_seeds(study.outputs(model, "test"), targets)
+        share = found.counts / found.counts.sum()
+        table = {"confidence": found.confidence, "accuracy": found.accuracy, "share": share}
+        frames.append(pd.DataFrame({"model": model, **table})[found.counts > 0])
+    return pd.concat(frames).round(6)
 
 
 def predictions(study: Study) -> pd.DataFrame:
