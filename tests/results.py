@@ -30,6 +30,8 @@ class Made:
     counts: tuple[int, int, int] = (240, 60, 90)
     """Images in train, val and test."""
     side: int = 8
+    original: tuple[int, int] = (8, 8)
+    """Width and height before the images were packed."""
     channels: int = 1
     epochs: int = 6
     skill: dict[str, float] | None = None
@@ -156,11 +158,12 @@ def _prepared(root: Path, made: Made) -> dict[str, Any]:
         np.save(root / f"{split}.npy", images.astype(np.uint8))
         np.save(root / f"{split}_targets.npy", targets[split])
     rows = [
-        (split, i, f"{split}-{i}.png", x) for split in SPLITS for i, x in enumerate(targets[split])
+        (split, i, f"{split}-{i}.png", x, *made.original)
+        for split in SPLITS
+        for i, x in enumerate(targets[split])
     ]
-    pd.DataFrame(rows, columns=["split", "index", "name", "target"]).to_csv(
-        root / "samples.csv", index=False
-    )
+    columns = ["split", "index", "name", "target", "width", "height"]
+    pd.DataFrame(rows, columns=columns).to_csv(root / "samples.csv", index=False)
     size = len(made.classes)
     manifest = {
         "task": "classification" if size else "regression",

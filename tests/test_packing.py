@@ -249,6 +249,10 @@ def test_resizing_crops_the_centre(tmp_path: Path) -> None:
     assert result.shape == (10, 10, 3)
     assert abs(result[:, 1:-1].astype(int) - (200, 100, 50)).max() <= 4
     assert single(image, tmp_path / "pixels", image_size=10, channels=1).shape == (10, 10, 1)
+    for folder in ("out", "pixels"):
+        table = pd.read_csv(tmp_path / folder / "samples.csv")
+        assert (table["width"] == 80).all()
+        assert (table["height"] == 40).all()
 
 
 def test_resizing_is_antialiased(tmp_path: Path) -> None:
@@ -262,6 +266,8 @@ def test_a_large_jpeg_is_read_at_a_fraction_and_looks_the_same(tmp_path: Path) -
     ramp = np.add.outer(np.arange(1024), np.arange(1024)) // 8
     image = np.repeat(ramp.astype(np.uint8)[:, :, None], 3, axis=2)
     result = single(encoded(image, "JPEG", quality=95), tmp_path / "out", image_size=32)
+    table = pd.read_csv(tmp_path / "out" / "samples.csv")
+    assert (table["width"] == 1024).all()
     whole = Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC)
     assert abs(result.astype(int) - np.asarray(whole)).max() <= 4
 
@@ -275,6 +281,9 @@ def test_orientation_is_applied(tmp_path: Path) -> None:
     assert result.shape == (16, 8, 3)
     assert result[:8].min() > 240
     assert result[8:].max() < 15
+    table = pd.read_csv(tmp_path / "out" / "samples.csv")
+    assert (table["width"] == 8).all()
+    assert (table["height"] == 16).all()
 
 
 def test_kinds_of_pixels(tmp_path: Path) -> None:

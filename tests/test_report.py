@@ -23,7 +23,7 @@ from vision.evaluation import results
 from vision.evaluation.suspects import suspects
 from vision.params import Run
 from vision.prepared import SPLITS, Prepared
-from vision.reporting import spread
+from vision.reporting import sizes, spread
 
 Maker = Callable[[Made], results.Study]
 
@@ -256,6 +256,22 @@ def test_the_summary_is_a_table_of_plain_text(study: Maker) -> None:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in rows}) == 1
     assert any(r"a\|b\<i\>\*\_\@x" in line for line in table)
     assert "dvc repro" in lines[-1]
+
+
+def test_the_page_says_how_large_the_images_came(study: Maker) -> None:
+    found = study(replace(SMALL, original=(12, 6)))
+    assert sizes.sentence(found) == (
+        "The images came 12 pixels wide and 6 pixels high. Each was cut to its middle square, "
+        "which took 50\u202f% of an image on average. 390 images had fewer than 8 pixels on the "
+        "shorter side and had to be enlarged."
+    )
+    table = pd.read_csv("data/prepared/samples.csv")
+    table.loc[:9, ["width", "height"]] = 1200, 1600
+    table.to_csv("data/prepared/samples.csv", index=False)
+    assert "12 to 1,200 pixels wide (median 12)" in sizes.sentence(found)
+    table.loc[:, ["width", "height"]] = 8
+    table.to_csv("data/prepared/samples.csv", index=False)
+    assert sizes.sentence(found) == "Every image came in this size."
 
 
 def test_curves_stop_where_the_first_seed_stopped(study: Maker) -> None:

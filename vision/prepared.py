@@ -2,7 +2,7 @@
 
 A folder with, for each split (train, val, test), `SPLIT.npy` (uint8 [N, H, W, C]) and
 `SPLIT_targets.npy` (int64 class indices or float32 values, [N]), then `samples.csv` (columns
-split, index, name, target) and `manifest.json`.
+split, index, name, target, and width and height before packing) and `manifest.json`.
 """
 
 from dataclasses import dataclass

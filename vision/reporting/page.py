@@ -16,6 +16,7 @@ from vision.reporting import (
     pairs,
     reliability,
     robustness,
+    sizes,
     spread,
     variants,
 )
@@ -79,6 +80,7 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         **(_robustness(study) if corruptions else {}),
         extras=extra.extras(study),
         splits=listings.splits(study),
+        sizes=sizes.sentence(study),
         class_counts=listings.class_counts(study) if classes else None,
         balance=spread.balance(study) if classes else None,
         manifest=study.prepared.manifest,
