@@ -67,6 +67,7 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
         ),
         ("models.plain.optimizer.lr", "0.001", "lr: '0.001' is text; write the number without"),
         ("models.plain.optimizer.momentun", 0.9, "did you mean 'momentum'"),
+        ("models.plain", [1, 1], "models.plain: .*Scratch, not \\[1, 1\\]"),
         ("models.plain.epochs", 2.5, "models.plain.epochs: .*integer, not 2.5"),
         ("models.plain.epochs", -1, "models.plain.epochs: .*greater than or equal to 0"),
         ("models.plain", {"net": "resnet20", "epochs": 1}, "models.plain.optimizer is missing"),
