@@ -22,6 +22,9 @@ from vision.predict import predict
 from vision.prepared import SPLITS, Prepared
 from vision.task import Task
 
+TRAINING = 2000
+"""Training images that are scored, at most: the gap to the test images is known to a point."""
+
 
 def main() -> str:
     study = params.load()
@@ -92,10 +95,9 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def _sample(run: Run, prepared: Prepared) -> NDArray[np.int64]:
-    """At most as many of the run's training images as the test split has, ascending: enough to
-    see the gap between the two."""
+    """Some of the run's training images, ascending: enough to see the gap to the test images."""
     subset = prepared.training_subset(run.labels, run.seed)
-    size = min(len(subset), prepared.manifest.counts["test"])
+    size = min(len(subset), prepared.manifest.counts["test"], TRAINING)
     return np.sort(np.random.default_rng(run.seed).choice(subset, size, replace=False))
 
 

@@ -40,8 +40,12 @@ def train_run(kind: type[Scratch] | type[Transfer]) -> str:
     model = study.models[run.model]
     lengths = {name: Length.of(recipe, len(subset)) for name, recipe in phases(model).items()}
     expected = sum(length.images for length in lengths.values())
+    wanted = study.runtime
+    hardware = runtime.describe(runtime.device_of(wanted))
     checkpoint = Checkpoint(
-        digest(run, model.model_dump(), study.runtime.model_dump(), prepared.manifest.model_dump())
+        digest(
+            run, model.model_dump(), wanted.model_dump(), prepared.manifest.model_dump(), hardware
+        )
     )
     with (
         Live(str(report), dvcyaml=False, save_dvc_exp=False) as live,
@@ -49,7 +53,7 @@ def train_run(kind: type[Scratch] | type[Transfer]) -> str:
     ):
         progress = Progress(live, bar, lengths, continued=checkpoint.file.exists())
         with checkpoint.saving_on_signals():
-            trained = train(model, prepared, subset, run.seed, study.runtime, progress, checkpoint)
+            trained = train(model, prepared, subset, run.seed, wanted, progress, checkpoint)
     folder = run.under(Path("models"))
     saved.save(folder, trained.network, trained.description)
     _write_table(folder / "history.csv", Row, trained.rows)

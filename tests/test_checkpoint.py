@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from stages import training
 from tests.prepared_data import bright_or_dark
+from tests.results import Made, make
 from vision.checkpoint import Checkpoint, digest
 from vision.errors import Stopped, UserError
 from vision.fit import Row
@@ -174,6 +177,27 @@ def test_a_digest_changes_with_what_a_result_depends_on() -> None:
     assert digest({"lr": 0.1}, 1) == digest({"lr": 0.1}, 1)
     assert digest({"lr": 0.1}, 1) != digest({"lr": 0.2}, 1)
     assert digest({"lr": 0.1}, 1) != digest({"lr": 0.1}, 2)
+
+
+def test_a_checkpoint_of_other_hardware_is_another_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So of another number of threads, with which sums are added up in another order."""
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path, Made())
+    monkeypatch.setattr(sys, "argv", ["train", "simple_cnn", "all", "0"])
+    files: list[Path] = []
+
+    def stop(*arguments: Any) -> Any:
+        files.append(arguments[-1].file)
+        raise Stopped("")
+
+    monkeypatch.setattr(training, "train", stop)
+    for threads in (1, 2, 1):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        with pytest.raises(Stopped):
+            training.train_run(Scratch)
+    assert files[0] == files[2] != files[1]
 
 
 def _train_in_a_process(root: Path, folder: Path, threads: int) -> None:

@@ -12,7 +12,7 @@ from tests.test_fit import CPU, Recorder
 from vision import features, runtime
 from vision.errors import UserError
 from vision.network import Network
-from vision.params import Transfer, check
+from vision.params import Runtime, Transfer, check
 from vision.prepared import Prepared
 from vision.train import Trained, train
 
@@ -133,6 +133,30 @@ def test_outputs_are_the_same_wherever_they_are_kept(
     there = run(classes)
     assert all(torch.equal(v, state(there)[k]) for k, v in state(here).items())
     assert not list((tmp_path / ".checkpoints").glob("*")), "the file goes with the process"
+
+
+def test_views_are_augmented_in_full_precision(
+    classes: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under autocast they would turn with the precision of bf16, but not where images stream."""
+
+    def turned() -> dict[str, torch.Tensor]:
+        recipe = {
+            "epochs": 1,
+            "views": 2,
+            "optimizer": SGD,
+            "augment": {"rotation": 15.0, "zoom": 0.1},
+        }
+        model = {"backbone": "backbones/resnet20_cifar10_jpeg", "head": recipe}
+        subset = classes.training_subset("all", 0)
+        bf16 = Runtime(device="cpu", precision="bf16")
+        trained = train(Transfer.model_validate(model), classes, subset, 0, bf16, Recorder())
+        return state(trained)
+
+    held = turned()
+    monkeypatch.setattr(runtime.Compute, "holds", lambda compute, size: False)
+    streamed = turned()
+    assert all(torch.equal(v, streamed[k]) for k, v in held.items())
 
 
 def test_without_room_the_front_runs_at_every_step_and_the_engine_says_so(

@@ -178,7 +178,7 @@ def test_the_order_of_the_images_depends_on_the_seed(classes: Prepared) -> None:
             phase="train",
             seed=seed,
             first_epoch=first_epoch,
-            stem=start.network.body,
+            stem=[],
             rates={},
             watcher=Recorder(),
             keeper=PhaseKeeper(None, start.network, None, "train", [], 0.0),

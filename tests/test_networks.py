@@ -136,6 +136,13 @@ def test_input_normalises_repeats_grey_and_resizes() -> None:
     torch.testing.assert_close(x.mean((0, 2, 3)), torch.tensor([1.0, 2.0, 1.0]))
 
 
+def test_a_channel_that_never_varies_stays_finite() -> None:
+    expects = Input(3, 4, 4, [0.5, 0.5, 0.0], [0.5, 0.25, 0.0])
+    x = expects(torch.zeros(2, 3, 4, 4, dtype=torch.uint8))
+    assert x[:, 2].abs().max() == 0
+    assert torch.isfinite(x).all()
+
+
 def describe(net: Network, name: str) -> saved.Description:
     return saved.Description(
         kind="scratch",

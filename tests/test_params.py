@@ -89,6 +89,32 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
             {**CNN, "balance": "sampling", "augment": {"flip": "alternating"}},
             "with balance: sampling, set flip: true",
         ),
+        ("models.my cnn", CNN, "models.my cnn"),
+        ("models.frozen.args", {"depth": 3}, "args are for timm/NAME; backbones/x has its own"),
+        (
+            "models.frozen.head.optimizer",
+            {"name": "muon", "lr": 1.0, "momentum": 0.0, "others": {"lr": 1.0, "bias_lr": 1.0}},
+            "momentum: .*greater than 0",
+        ),
+        (
+            "models.frozen.finetune",
+            {
+                "epochs": 1,
+                "layer_decay": 0.5,
+                "optimizer": {"name": "muon", "lr": 1.0, "others": {"lr": 1.0, "bias_lr": 1.0}},
+            },
+            "layer_decay is for sgd, adam and adamw",
+        ),
+        (
+            "models.frozen.head",
+            {
+                "epochs": 1,
+                "views": 3,
+                "augment": {"flip": "alternating"},
+                "optimizer": {"name": "sgd", "lr": 0.1},
+            },
+            "models.frozen.head: flip: alternating wants an even number of views",
+        ),
         ("scratch", ["plian"], "no such entry; did you mean 'plain'"),
         ("scratch", ["frozen"], "'frozen', which belongs under transfer"),
         ("seeds", [0, 0], "seeds names something twice"),

@@ -45,6 +45,13 @@ def test_accumulating_keeps_the_weight_of_a_smaller_last_part(classes: Prepared)
     assert largest_difference(whole, parts) < 1e-5
 
 
+def test_no_part_of_a_batch_is_a_single_image(classes: Prepared) -> None:
+    # its last layers see maps of one pixel, where BatchNorm wants two images
+    run(classes, net="timm/resnet10t", epochs=1, batch_size=9, accumulate=8)
+    with pytest.raises(UserError, match="batch_size 1 leaves BatchNorm a single value"):
+        run(classes, net="timm/resnet10t", epochs=1, batch_size=1)
+
+
 def test_more_parts_than_images_in_a_batch_are_refused() -> None:
     with pytest.raises(UserError, match=r"models\.net: accumulate 33 parts.*batch of 32"):
         check(
@@ -132,6 +139,20 @@ def test_the_stem_stops_after_its_epochs(classes: Prepared) -> None:
     assert torch.equal(stem(early), stem(late))
     assert not torch.equal(head(early), head(late))
     assert not torch.equal(stem(early), stem(run(classes, epochs=3)))
+
+
+def test_the_stem_is_the_first_layer_that_learns(classes: Prepared) -> None:
+    """The first module of a network that looks at brightness alone only mixes the channels."""
+    grey: dict[str, Any] = {"net": "cnn", "args": {"grey": True}, "epochs": 3}
+    free, held = run(classes, **grey), run(classes, **grey, stem_epochs=1)
+    assert held.description.trainable_parameters == free.description.parameters
+    first = run(classes, **{**grey, "epochs": 1})
+
+    def stem(trained: Trained) -> Tensor:
+        return next(p for p in trained.network.body.parameters())
+
+    assert torch.equal(stem(held), stem(first))
+    assert not torch.equal(stem(held), stem(free))
 
 
 def test_rates_fall_layer_by_layer_away_from_the_head() -> None:

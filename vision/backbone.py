@@ -163,6 +163,12 @@ def layers(body: nn.Module) -> list[list[str]]:
     return list(named.values())
 
 
+def first_layer(body: nn.Module) -> list[nn.Parameter]:
+    """The parameters of the first layer."""
+    named = dict(body.named_parameters())
+    return [named[name] for name in layers(body)[0]]
+
+
 def train_last(body: nn.Module, share: float, batchnorm: str = "trained") -> None:
     """Let the last `share` (0..1) of the body's layers be trained, and freeze the others.
 

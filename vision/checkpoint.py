@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -110,9 +111,10 @@ class Checkpoint:
 
 def digest(*parts: Any) -> str:
     """Of all that a result depends on: the parts given (JSON values), the code that is loaded from
-    this project, and the software and processor it runs on."""
+    this project, and the software it runs on."""
     modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("vision.")]
     code = [sha256(Path(str(module.__file__))) for module in modules]
-    software = [sys.version, torch.__version__, torch.backends.cpu.get_cpu_capability()]
+    packages = [version(name) for name in ("numpy", "timm", "torch")]
+    software = [sys.version, packages, torch.backends.cpu.get_cpu_capability()]
     text = json.dumps([parts, code, software], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -48,7 +48,7 @@ class Images:
         if plan is None or changes == NONE:
             return self.expects(self._here(self.pixels[chosen]).permute(0, 3, 1, 2))
         draws = plan.draws[:, index].to(self.device)
-        if self.pixels.device == self.device:
+        if self.pixels.device.type == self.device.type:  # "cuda" is not equal to "cuda:0"
             pixels = augment.take(self.pixels, chosen, draws, changes)
         else:
             here = self._here(self.pixels[chosen])

@@ -85,9 +85,10 @@ def _run(
     """The front's outputs [N, ...] for all images in one view."""
     kept = tuple(_room(len(images), _kept(blank), compute, place) for blank in blanks)
     start = 0
-    with torch.no_grad(), compute.autocast():
+    with torch.no_grad():
         for inputs in in_order(images, compute, plan, recipe.augment):
-            outputs = front(inputs)
+            with compute.autocast():  # not around the augmentation, which wants float32
+                outputs = front(inputs)
             for values, output in zip(kept, outputs, strict=True):
                 values[start : start + len(output)] = _kept(output)
             start += len(inputs)

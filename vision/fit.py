@@ -96,7 +96,7 @@ def fit(
     phase: str,
     seed: int,
     first_epoch: int,
-    stem: nn.Module,
+    stem: Sequence[nn.Parameter],
     rates: Mapping[nn.Parameter, float],
     watcher: Watcher,
     keeper: Keeper,
@@ -109,7 +109,7 @@ def fit(
 
     Args:
         first_epoch: how many epochs came before, in earlier phases.
-        stem: the first layer, which is frozen after `recipe.stem_epochs`.
+        stem: what the first layer trains, which is frozen after `recipe.stem_epochs`.
         rates: factors on the learning rate, for the parameters whose factor is not 1.
         keeper: saves the state now and then, and has that of an interrupted call, which is then
             continued to the same weights as if it had never been interrupted.
@@ -160,7 +160,8 @@ def fit(
         if patience == recipe.early_stopping:
             break
         if recipe.stem_epochs and epoch > first_epoch + recipe.stem_epochs:
-            stem.requires_grad_(False)
+            for parameter in stem:
+                parameter.requires_grad_(False)
         module.train()
         started = time.perf_counter()
         plan = augment.plan(len(train), seed, epoch, recipe.augment, length.passes, classes)
@@ -258,7 +259,9 @@ def _gradient(
         assert isinstance(inputs, Tensor)
         inputs, share = augment.mix(inputs, draws.to(compute.device), recipe.augment)
         targets = task.mixed(targets, share)
-    parts = zip(_parts(inputs, recipe.accumulate), targets.chunk(recipe.accumulate), strict=True)
+    # a part of one image has no variance for BatchNorm
+    count = max(1, min(recipe.accumulate, len(targets) // 2))
+    parts = zip(_parts(inputs, count), targets.tensor_split(count), strict=True)
     total, outputs = torch.zeros((), device=compute.device), []
     for part, wanted in parts:
         with compute.autocast():
@@ -272,8 +275,8 @@ def _gradient(
 
 def _parts(inputs: Batch, count: int) -> Sequence[Batch]:
     if isinstance(inputs, Tensor):
-        return inputs.chunk(count)
-    return list(zip(*(tensor.chunk(count) for tensor in inputs), strict=True))
+        return inputs.tensor_split(count)
+    return list(zip(*(tensor.tensor_split(count) for tensor in inputs), strict=True))
 
 
 def evaluate(

@@ -35,7 +35,9 @@ class Input:
         if x.shape[2:] != size:
             x = F.interpolate(x, size, mode=self.interpolation, antialias=True).clamp_(0, 255)
         mean = torch.tensor(self.mean, device=x.device)[:, None, None] * 255
-        std = torch.tensor(self.std, device=x.device)[:, None, None] * 255
+        # a channel that never varies has none
+        std = torch.tensor([value or 1.0 for value in self.std], device=x.device)
+        std = std[:, None, None] * 255
         return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 

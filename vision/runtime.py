@@ -53,14 +53,7 @@ def choose(runtime: Runtime, network: nn.Module) -> Compute:
     Raises:
         UserError: the device is asked for by name and is not there.
     """
-    name = runtime.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-        if torch.backends.mps.is_available():
-            name = "mps"
-    missing = name == "cuda" and not torch.cuda.is_available()
-    if missing or (name == "mps" and not torch.backends.mps.is_available()):
-        raise UserError(f"runtime.device: {name} is not available here; use auto or cpu")
+    device = device_of(runtime)
     # read by cuBLAS when it starts: without it, its results may differ from run to run
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if runtime.compile:
@@ -70,11 +63,27 @@ def choose(runtime: Runtime, network: nn.Module) -> Compute:
     # deterministic mode fills new tensors with NaN to show errors; that costs 5 % of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not runtime.determinism
-    if name == "cpu":
+    if device.type == "cpu":
         _keep_freed_memory()
-    device = torch.device(name)
     fastest = _fastest_precision(device, network)
     return Compute(device, fastest if runtime.precision == "auto" else runtime.precision)
+
+
+def device_of(runtime: Runtime) -> torch.device:
+    """The device that is asked for, or the fastest that there is.
+
+    Raises:
+        UserError: it is asked for by name and is not there.
+    """
+    name = runtime.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+        if torch.backends.mps.is_available():
+            name = "mps"
+    missing = name == "cuda" and not torch.cuda.is_available()
+    if missing or (name == "mps" and not torch.backends.mps.is_available()):
+        raise UserError(f"runtime.device: {name} is not available here; use auto or cpu")
+    return torch.device(name)
 
 
 def _keep_freed_memory() -> None:
@@ -148,6 +157,13 @@ def explaining(batch_size: int, accumulate: int) -> Iterator[None]:
     into a message that says what to do."""
     try:
         yield
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            raise UserError(
+                f"batch_size {batch_size} leaves BatchNorm a single value to take the variance "
+                "of: set a larger one, or fewer parts (accumulate)"
+            ) from error
+        raise
     except RuntimeError as error:  # torch.OutOfMemoryError among them
         text = str(error)
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:

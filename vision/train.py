@@ -1,5 +1,6 @@
 """From a model's params and the prepared data to a trained network."""
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,8 +22,8 @@ from vision.prepared import Manifest, Prepared
 from vision.runtime import Compute, choose
 from vision.saved import Description
 
-WHITENED = 5000
-"""About as many training images is a whitening layer computed from."""
+WHITENED, WHITENED_BATCH = 5000, 100
+"""At most so many training images is a whitening layer computed from, so many at a time."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def train(
                 phase=phase,
                 seed=seed,
                 first_epoch=len(rows),
-                stem=next(network.body.children()),
+                stem=backbone.first_layer(network.body),
                 rates=rates,
                 watcher=watcher,
                 keeper=keeper,
@@ -211,6 +212,8 @@ def _whiten(network: Network, images: Images) -> None:
     """Give a first layer that is computed from the training images what it needs of them."""
     for module in network.body.children():
         if isinstance(module, Whitening):
-            every = torch.arange(len(images))
-            few = every[:: max(1, len(images) // WHITENED)]  # they may lie sorted by class
-            module.fit(images.batch(few, None, examples.NONE))
+            step = math.ceil(len(images) / WHITENED)  # they may lie sorted by class
+            few = torch.arange(0, len(images), step)
+            module.fit(
+                images.batch(part, None, examples.NONE) for part in few.split(WHITENED_BATCH)
+            )

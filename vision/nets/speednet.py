@@ -1,5 +1,7 @@
 """The network of the fastest known trainings on CIFAR-10 (arXiv 2404.00498)."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -41,11 +43,16 @@ class Whitening(nn.Conv2d):
         self.weight.requires_grad_(False)
 
     @torch.no_grad()
-    def fit(self, images: Tensor) -> None:
-        """Take the filters from normalised images [N, C, H, W]."""
-        patches = images.unfold(2, KERNEL, 1).unfold(3, KERNEL, 1).permute(0, 2, 3, 1, 4, 5)
-        flat = patches.reshape(-1, self.in_channels * KERNEL**2).float()
-        variances, directions = torch.linalg.eigh(flat.T @ flat / len(flat))
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Take the filters from batches of normalised images, [B, C, H, W] each."""
+        size = self.in_channels * KERNEL**2
+        products, count = torch.zeros(size, size, device=self.weight.device), 0
+        for images in batches:
+            patches = images.unfold(2, KERNEL, 1).unfold(3, KERNEL, 1).permute(0, 2, 3, 1, 4, 5)
+            flat = patches.reshape(-1, size).float()
+            products += flat.T @ flat
+            count += len(flat)
+        variances, directions = torch.linalg.eigh(products / count)
         whitening = directions.T / (variances + 5e-4).sqrt()[:, None]
         filters = torch.cat([whitening, -whitening])
         self.weight.copy_(filters.view(self.weight.shape))

@@ -57,6 +57,8 @@ class HeadRecipe(Recipe):
     def _caches_whole_images(self) -> "HeadRecipe":
         if self.views and (self.augment.mixup or self.augment.cutmix):
             raise ValueError("views are of single images: leave out mixup and cutmix, or views")
+        if self.views and self.views % 2 and self.augment.flip == "alternating":
+            raise ValueError("flip: alternating wants an even number of views, or flip: true")
         return self
 
 
@@ -70,6 +72,12 @@ class Finetune(HeadRecipe):
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on the learning rate for each layer further from the head (arXiv 1801.06146)."""
 
+    @model_validator(mode="after")
+    def _decays_by_layer(self) -> "Finetune":
+        if self.layer_decay < 1 and self.optimizer.name == "muon":
+            raise ValueError("layer_decay is for sgd, adam and adamw: leave it out with muon")
+        return self
+
 
 class Transfer(Section):
     """A pretrained backbone with a new head: `head` trains the head on the frozen backbone,
@@ -78,9 +86,10 @@ class Transfer(Section):
     backbone: str
     """timm/NAME, or a folder that holds a model of this project."""
     weights: str | None = "pretrained"
-    """pretrained: the folder's own, or the hub's; a .safetensors or .pth file; null: random."""
+    """pretrained: the folder's own, or the hub's; a .safetensors or .pth file, of which DVC notices
+    a change if it lies in backbones/; null: random."""
     args: dict[str, Any] = {}
-    """Further arguments of timm.create_model."""
+    """Of timm/NAME: further arguments of timm.create_model."""
     image_size: PositiveInt | None = None
     """Side to which images are resized on the device; null keeps the prepared size."""
     dropout: Fraction = 0.0
@@ -98,6 +107,8 @@ class Transfer(Section):
     def _has_a_phase(self) -> "Transfer":
         if self.head is None and self.finetune is None:
             raise ValueError("give `head` (frozen backbone), `finetune`, or both")
+        if self.args and not self.backbone.startswith("timm/"):
+            raise ValueError(f"args are for timm/NAME; {self.backbone} has its own")
         return self
 
 

@@ -6,6 +6,9 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from vision.params.section import Fraction, Section
 
+Momentum = Annotated[float, Field(gt=0, lt=1)]
+"""Of Nesterov's kind, which there is none of at 0."""
+
 
 class SGD(Section):
     name: Literal["sgd"]
@@ -28,7 +31,7 @@ class Others(Section):
     """Of the head."""
     bias_lr: PositiveFloat
     """Of the body's biases, scales and shifts."""
-    momentum: Fraction = 0.85
+    momentum: Momentum = 0.85
     weight_decay: Fraction = 0.0
     """The share of these parameters that a step at the full rate takes away."""
 
@@ -39,7 +42,7 @@ class Muon(Section):
 
     name: Literal["muon"]
     lr: PositiveFloat
-    momentum: Fraction = 0.6
+    momentum: Momentum = 0.6
     others: Others
 
 

@@ -27,7 +27,8 @@ class Params(Section):
     labels_per_class: Annotated[list[Labels], Field(min_length=1)]
     scratch: list[str]
     transfer: list[str]
-    models: dict[str, Model]
+    models: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], Model]
+    """By name, in letters, digits, _ and -: names are parts of commands and of DVC's keys."""
     evaluation: Evaluation
     runtime: Runtime
     select: Select | None = None
