@@ -160,6 +160,47 @@ def test_folder_with_splits(tmp_path: Path, raw: Path) -> None:
     assert all(record.target == record.name.split("/")[1] for record in records)
 
 
+@pytest.mark.parametrize(
+    ("train", "test"), [("Train", "Test"), ("TRAIN", "VAL"), ("Training", "testing")]
+)
+@pytest.mark.parametrize("wrapper", ["", "mine/"])
+def test_names_of_splits_in_any_spelling(
+    wrapper: str, train: str, test: str, tmp_path: Path, raw: Path
+) -> None:
+    files = {
+        **class_files(prefix=f"{wrapper}{train}/", each=3),
+        **class_files(prefix=f"{wrapper}{test}/", each=2, seed=500),
+    }
+    records = fetched(data(path=write_folder(tmp_path / "own", files)), raw)
+    held_out = "val" if test == "VAL" else "test"
+    assert {record.name.split("/")[0]: record.split for record in records} == {
+        train: "train",
+        test: held_out,
+    }
+    assert {record.target for record in records} == {"cat", "dog"}
+
+
+def test_links_in_a_folder(tmp_path: Path, raw: Path) -> None:
+    files = class_files(each=2)
+    elsewhere = write_folder(tmp_path / "elsewhere", files)
+    top = write_folder(tmp_path / "own", {"cat/0.png": files["cat/0.png"], "dog/.keep": b""})
+    (top / "dog" / "0.png").symlink_to(elsewhere / "dog" / "0.png")
+    (top / ".cache").symlink_to(elsewhere)
+    (tmp_path / "link").symlink_to(top)
+    records = fetched(data(path=tmp_path / "link"), raw)
+    assert [record.name for record in records] == ["cat/0.png", "dog/0.png"]
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "own"])
+def test_a_linked_folder_is_refused(target: str, tmp_path: Path, raw: Path) -> None:
+    write_folder(tmp_path / "elsewhere", class_files(each=2))
+    top = write_folder(tmp_path / "own", class_files(each=2))
+    (top / "cat" / "more").symlink_to(tmp_path / target)
+    message = refused(data(path=top), raw)
+    assert str(top / "cat" / "more") in message
+    assert "a link to a folder, which DVC does not follow: copy" in message
+
+
 def test_a_packed_folder_is_the_same_bytes_at_any_time(tmp_path: Path) -> None:
     files = class_files()
     contents = []
@@ -202,7 +243,7 @@ FAULTY_TABLES = {
     "blank": ("classification", "file,target\na.png,\n", "empty"),
     "word": ("regression", "file,target\na.png,tall\n", "'tall' is not a number"),
     "nan": ("regression", "file,target\na.png,nan\n", "not a number"),
-    "split": ("classification", "file,target,split\na.png,x,training\n", "'training'"),
+    "split": ("classification", "file,target,split\na.png,x,exam\n", "'exam'"),
     "no train": ("classification", "file,target,split\na.png,x,test\n", "no image into train"),
     "one class": ("classification", "file,target\na.png,x\nb.png,x\n", "one class only, x"),
 }
@@ -234,6 +275,7 @@ FAULTY_LAYOUTS = {
         "the class folder test/cat has no images",
     ),
     "no train": ({"test/cat/a.png": IMAGE, "val/cat/a.png": IMAGE}, "test, val but no train"),
+    "no train, in capitals": ({"TEST/cat/a.png": IMAGE}, "has TEST but no train folder"),
     "mixed": ({"train/cat/a.png": IMAGE, "dog/a.png": IMAGE}, "split folder train beside dog"),
 }
 

@@ -114,12 +114,13 @@ def scan(path: Path) -> Listing:
     """List a folder or an archive.
 
     Raises:
-        UserError: it is damaged, names a member twice, or names one outside its own folder.
+        UserError: it is damaged, names a member twice, names one outside its own folder, or holds
+            a link to a folder.
     """
     listing = Listing(str(path), [], [], {})
     with _readable(path):
         for name, opener in _entries(path):
-            if any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+            if any(map(_is_hidden, name.split("/"))):
                 continue
             if opener is None:
                 listing.folders.append(name)
@@ -165,6 +166,10 @@ def find(given: str, key: str) -> Path:
     return path
 
 
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def _pack(folder: Path, names: list[str], destination: Path) -> None:
     with tarfile.open(destination, "w") as tar:
         for name in names:
@@ -192,10 +197,15 @@ def _entries(path: Path) -> Iterator[tuple[str, Opener | None]]:
 
 
 def _in_folder(top: Path) -> Iterator[tuple[str, Opener | None]]:
-    for place, folders, files in os.walk(top, followlinks=True):
-        folders.sort()
+    for place, folders, files in os.walk(top):
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
         below = Path(place).relative_to(top)
         for name in folders:
+            if (path := Path(place, name)).is_symlink():
+                raise UserError(
+                    f"{path} is a link to a folder, which DVC does not follow: copy the folder "
+                    f"here, or let params.yaml name the folder itself"
+                )
             yield (below / name).as_posix(), None
         for name in sorted(files):
             if (path := Path(place, name)).is_file():

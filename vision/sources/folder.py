@@ -19,11 +19,14 @@ NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
 EXTENSIONS = {".avif", ".bmp", ".gif", ".jp2", ".png", ".tif", ".tiff", ".webp", *JPEG, *NETPBM}
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
+    "training": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
     "test": "test",
+    "testing": "test",
 }
+"""Whatever their capitals."""
 LAYOUTS = (
     "CLASS/IMAGE, train|val|test/CLASS/IMAGE, or a labels.csv with the columns file,target[,split]"
 )
@@ -76,12 +79,16 @@ def _is_image(name: str) -> bool:
     return posixpath.splitext(name)[1].lower() in EXTENSIONS
 
 
+def _split_named(name: str) -> Split | None:
+    return SPLIT_NAMES.get(name.lower())
+
+
 def _wrapper(images: list[str], listing: Listing) -> str:
     """The one folder around everything, with a slash; empty if there is none."""
     if LABELS in listing.files:
         return ""
     top = images[0].partition("/")[0]
-    if top in SPLIT_NAMES or any(not name.startswith(f"{top}/") for name in images):
+    if _split_named(top) or any(not name.startswith(f"{top}/") for name in images):
         return ""
     # CLASS/IMAGE alone is one class and no wrapper
     wraps = f"{top}/{LABELS}" in listing.files or all(name.count("/") >= 2 for name in images)
@@ -90,13 +97,13 @@ def _wrapper(images: list[str], listing: Listing) -> str:
 
 def _from_folders(listing: Listing, wrapper: str, images: list[str]) -> dict[str, Label]:
     tops = {name.removeprefix(wrapper).partition("/")[0] for name in images}
-    splits = tops & SPLIT_NAMES.keys()
+    splits = {top for top in tops if _split_named(top)}
     if splits and tops - splits:
         raise UserError(
             f"{listing.where} has the split folder {min(splits)} beside {min(tops - splits)}: "
             f"lay the images out as {LAYOUTS}"
         )
-    if splits and "train" not in splits:
+    if splits and "train" not in map(_split_named, splits):
         raise UserError(
             f"{listing.where} has {', '.join(sorted(splits))} but no train folder with images: "
             f"add train/CLASS/IMAGE, or put the class folders at the top to have them split"
@@ -110,7 +117,7 @@ def _from_folders(listing: Listing, wrapper: str, images: list[str]) -> dict[str
             raise UserError(
                 f"{listing.where}: {path} is in no class folder: lay the images out as {LAYOUTS}"
             )
-        split = SPLIT_NAMES[parts[0]] if splits else None
+        split = _split_named(parts[0])
         labels[path] = Label(name, split, parts[depth - 1])
     filled = {tuple(label.name.split("/")[:depth]) for label in labels.values()}
     for folder in listing.folders:
@@ -155,7 +162,7 @@ def _from_table(data: Data, listing: Listing, wrapper: str, table: bytes) -> dic
 
 
 def _split(text: str | None, line: str) -> Split:
-    split = SPLIT_NAMES.get((text or "").strip())
+    split = _split_named((text or "").strip())
     if split is None:
         raise UserError(f"{line}: split is {text or ''!r}: write train, val or test")
     return split
