@@ -233,6 +233,27 @@ def test_labels_csv_with_numbers(wrapper: str, tmp_path: Path, raw: Path) -> Non
     assert [record.target for record in records] == [1.5, -2.0, 300.0]
 
 
+def test_labels_csv_with_empty_rows(tmp_path: Path, raw: Path) -> None:
+    files = {f"{n}.png": encoded(pixels(n)) for n in range(2)}
+    files["labels.csv"] = b"file,target\n,\n0.png,a\n\n ,,\n1.png,b\n,\n"
+    records = fetched(data(path=write_folder(tmp_path / "own", files)), raw)
+    assert [record.target for record in records] == ["a", "b"]
+
+
+@pytest.mark.parametrize("wrapper", ["", "mine/"])
+def test_labels_csv_spells_a_path_in_another_way(wrapper: str, tmp_path: Path, raw: Path) -> None:
+    files = {
+        f"{wrapper}{name}": encoded(pixels(n))
+        for n, name in enumerate(("a/plain.png", "a/Caf\u00e9.png", "b/Cafe\u0301.png"))
+    }
+    table = "file,target\na\\plain.png,x\na/Cafe\u0301.png,y\n.\\b\\Caf\u00e9.png,z\n"
+    files[f"{wrapper}labels.csv"] = table.encode()
+    records = fetched(data(path=write_folder(tmp_path / "own", files)), raw)
+    assert {wrapper + record.name: record.target for record in records} == dict(
+        zip([name for name in files if name.endswith(".png")], "xyz", strict=True)
+    )
+
+
 FAULTY_TABLES = {
     "no column": ("classification", "name,target\na.png,x\n", "'file'"),
     "no target": ("classification", "file;target\na.png;x\n", "'file'"),
@@ -241,9 +262,13 @@ FAULTY_TABLES = {
     "lost file": ("classification", "file,target\na.png,x\nlost.png,y\n", "line 3"),
     "twice": ("classification", "file,target\na.png,x\na.png,y\n", "listed before"),
     "blank": ("classification", "file,target\na.png,\n", "empty"),
+    "short row": ("classification", "target,file\nx\n", "there is no file"),
     "word": ("regression", "file,target\na.png,tall\n", "'tall' is not a number"),
     "nan": ("regression", "file,target\na.png,nan\n", "not a number"),
     "split": ("classification", "file,target,split\na.png,x,exam\n", "'exam'"),
+    "open quote": ("classification", 'file,target\n\na.png,x\nb.png,"y\nc.png,z\n', "line 4: "),
+    "open quote first": ("classification", '"file,target\na.png,x\n', "line 1: "),
+    "loose quote": ("classification", 'file,target\na.png,"x" y\n', "line 2: "),
     "no train": ("classification", "file,target,split\na.png,x,test\n", "no image into train"),
     "one class": ("classification", "file,target\na.png,x\nb.png,x\n", "one class only, x"),
 }

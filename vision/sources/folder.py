@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import posixpath
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,11 +132,8 @@ def _from_folders(listing: Listing, wrapper: str, images: list[str]) -> dict[str
 
 def _from_table(data: Data, listing: Listing, wrapper: str, table: bytes) -> dict[str, Label]:
     where = f"{listing.where}: {LABELS}"
-    try:
-        rows = csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline=""))
-        columns = rows.fieldnames or []
-    except UnicodeDecodeError:
-        raise UserError(f"{where} is not UTF-8 text: save it as UTF-8 CSV") from None
+    rows = _rows(table, where)
+    _, columns = next(rows, ("", []))
     for column in ("file", "target"):
         if column not in columns:
             raise UserError(
@@ -143,22 +141,53 @@ def _from_table(data: Data, listing: Listing, wrapper: str, table: bytes) -> dic
                 f"its first line must be file,target or file,target,split, with commas"
             )
     known = set(listing.files)
+    composed = {_composed(path): path for path in listing.files}
     labels: dict[str, Label] = {}
-    for row in rows:
-        line = f"{where}, line {rows.line_num}"
-        name = posixpath.normpath((row["file"] or "").strip())
+    for line, cells in rows:
+        row = dict(zip(columns, cells, strict=False))
+        name = posixpath.normpath(row.get("file", "").strip())
         path = wrapper + name
         if path not in known:
+            path = composed.get(_composed(wrapper + name.replace("\\", "/")), "")
+        if not path:
             raise UserError(f"{line}: there is no file {name}: add it, or delete the line")
         if path in labels:
             raise UserError(f"{line}: {name} was listed before: keep one of its lines")
-        split = _split(row["split"], line) if "split" in columns else None
-        labels[path] = Label(name, split, _target(data, row["target"], line))
+        split = _split(row.get("split"), line) if "split" in columns else None
+        target = _target(data, row.get("target"), line)
+        labels[path] = Label(path.removeprefix(wrapper), split, target)
     if not labels:
         raise UserError(f"{where} has no lines after the first: add one for each image")
     if "split" in columns and all(label.split != "train" for label in labels.values()):
         raise UserError(f"{where} puts no image into train: name train in the column split")
     return labels
+
+
+def _rows(table: bytes, where: str) -> Iterator[tuple[str, list[str]]]:
+    """The cells of each row that has any, and what messages call its line."""
+    try:
+        text = io.StringIO(table.decode("utf-8-sig"), newline="")
+    except UnicodeDecodeError:
+        raise UserError(f"{where} is not UTF-8 text: save it as UTF-8 CSV") from None
+    rows = csv.reader(text, strict=True)
+    while True:
+        # an unclosed quote is only noticed at the end of the file
+        start = f"{where}, line {rows.line_num + 1}"
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UserError(
+                f"{start}: a cell is not CSV ({error}): close its quotes, or double those inside it"
+            ) from None
+        if any(cell.strip() for cell in cells):
+            yield f"{where}, line {rows.line_num}", cells
+
+
+def _composed(path: str) -> str:
+    """The path as it is compared: macOS writes an accent apart from its letter, others do not."""
+    return unicodedata.normalize("NFC", posixpath.normpath(path))
 
 
 def _split(text: str | None, line: str) -> Split:
