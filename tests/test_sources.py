@@ -3,9 +3,12 @@
 import dataclasses
 import io
 import json
+import os
+import stat
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -344,19 +347,96 @@ def test_a_member_outside_is_refused(suffix: str, name: str, tmp_path: Path, raw
     assert "outside" in message
 
 
-def test_links_and_devices_are_ignored(tmp_path: Path, raw: Path) -> None:
-    path = write_tar(tmp_path / "own.tar", class_files(each=2))
+def add_special(path: Path, name: str, kind: bytes) -> None:
+    """Add a member that is no regular file to a tar."""
     with tarfile.open(path, "a") as tar:
-        for name, kind in (
-            ("cat/link.png", tarfile.SYMTYPE),
-            ("cat/hard.png", tarfile.LNKTYPE),
-            ("cat/pipe.png", tarfile.FIFOTYPE),
-            ("cat/device.png", tarfile.CHRTYPE),
-        ):
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, "/etc/passwd"
-            tar.addfile(info)
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, "/etc/passwd"
+        tar.addfile(info)
+
+
+def test_devices_and_what_is_no_image_are_ignored(tmp_path: Path, raw: Path) -> None:
+    path = write_tar(tmp_path / "own.tar", class_files(each=2))
+    for name, kind in (
+        ("cat/notes.txt", tarfile.SYMTYPE),
+        ("cat/._0.png", tarfile.SYMTYPE),
+        ("cat/pipe.png", tarfile.FIFOTYPE),
+        ("cat/device.png", tarfile.CHRTYPE),
+    ):
+        add_special(path, name, kind)
     assert len(fetched(data(path=path), raw)) == 4
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_an_image_that_is_a_link_in_a_tar_is_refused(
+    kind: bytes, tmp_path: Path, raw: Path
+) -> None:
+    path = write_tar(tmp_path / "own.tar", class_files(each=2))
+    add_special(path, "./cat/link.PNG", kind)
+    message = refused(data(path=path), raw)
+    assert f"{path} holds cat/link.PNG as a link" in message
+    assert "tar --hard-dereference -h" in message
+
+
+def test_an_image_that_is_a_link_in_a_zip_is_refused(tmp_path: Path, raw: Path) -> None:
+    path = write_zip(tmp_path / "own.zip", class_files(each=2))
+    with zipfile.ZipFile(path, "a") as archive:
+        info = zipfile.ZipInfo("cat/link.png")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(info, "/etc/passwd")
+    message = refused(data(path=path), raw)
+    assert "cat/link.png as a link" in message
+    assert "zip without -y" in message
+
+
+@pytest.mark.parametrize("layout", ["folder", "tar", "tar.gz", "zip"])
+def test_a_file_too_large_for_an_image_is_not_read(
+    layout: str, tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vision.sources.archive.LARGEST", 1_000_000)
+    large = {name: bytes(1_000_001) for name in ("cat/film.mp4", "dog/x.tif")}
+    message = refused(data(path=LAYOUTS[layout](tmp_path, {**class_files(), **large})), raw)
+    assert "dog/x.tif has 1,000,001 bytes, more than the 1,000,000 of a" in message
+
+
+@pytest.mark.parametrize("suffix", ["tar.gz", "tar.xz"])
+def test_a_damaged_end_is_noticed(suffix: str, tmp_path: Path, raw: Path) -> None:
+    path = write_tar(tmp_path / f"own.{suffix}", class_files())
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+    assert "complete copy" in refused(data(path=path), raw)
+
+
+def test_a_damaged_name_in_a_zip_is_refused(tmp_path: Path, raw: Path) -> None:
+    path = write_zip(tmp_path / "own.zip", {**class_files(), "cat/\u00e9.png": IMAGE})
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xe9\xe9"))
+    message = refused(data(path=path), raw)
+    assert str(path) in message
+    assert "complete copy" in message
+
+
+@pytest.mark.parametrize("layout", ["folder", "tar"])
+def test_a_name_that_is_not_utf8_is_refused(layout: str, tmp_path: Path, raw: Path) -> None:
+    name = os.fsdecode(b"cat/caf\xe9.png")
+    path = LAYOUTS[layout](tmp_path, {**class_files(each=2), name: IMAGE})
+    message = refused(data(path=path), raw)
+    assert "'cat/caf\\udce9.png', which is not UTF-8: rename it" in message
+    assert str(path) in message
+    assert message.encode()
+
+
+@pytest.mark.parametrize("name", ["cat/0.png", "cat", "labels.csv"])
+def test_what_may_not_be_read_is_named(name: str, tmp_path: Path, raw: Path) -> None:
+    table = {"labels.csv": b"file,target\ncat/0.png,a\ndog/0.png,b\n"}
+    top = write_folder(tmp_path / "own", {**class_files(each=1), **table})
+    (top / name).chmod(0)
+    if os.access(top / name, os.R_OK):
+        pytest.skip("root may read everything")
+    try:
+        assert f"{top / name} may not be read: chmod -R u+rX {top}" in refused(data(path=top), raw)
+    finally:
+        (top / name).chmod(0o700)
 
 
 def test_a_name_twice_is_refused(tmp_path: Path, raw: Path) -> None:

@@ -13,11 +13,9 @@ from vision.errors import UserError
 from vision.params import Data
 from vision.prepared import Split
 from vision.sources.archive import LABELS, Label, Listing, bring, labelled
+from vision.sources.extensions import is_image
 from vision.sources.record import Record
 
-JPEG = {".jfif", ".jpe", ".jpeg", ".jpg"}
-NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
-EXTENSIONS = {".avif", ".bmp", ".gif", ".jp2", ".png", ".tif", ".tiff", ".webp", *JPEG, *NETPBM}
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -61,7 +59,7 @@ def find_labels(data: Data, listing: Listing) -> dict[str, Label]:
 
 def find_test_labels(data: Data, listing: Listing) -> dict[str, Label]:
     """The same for images that no network is trained on: one class will do."""
-    images = [name for name in listing.files if _is_image(name)]
+    images = [name for name in listing.files if is_image(name)]
     if not images:
         raise UserError(f"{listing.where} holds no images: put them there as {LAYOUTS}")
     wrapper = _wrapper(images, listing)
@@ -74,10 +72,6 @@ def find_test_labels(data: Data, listing: Listing) -> dict[str, Label]:
             f"file,target[,split]"
         )
     return _from_folders(listing, wrapper, images)
-
-
-def _is_image(name: str) -> bool:
-    return posixpath.splitext(name)[1].lower() in EXTENSIONS
 
 
 def _split_named(name: str) -> Split | None:
