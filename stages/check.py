@@ -10,16 +10,32 @@ from vision import params
 from vision.errors import UserError
 from vision.sources.archive import find
 
+WRITTEN = ("data/raw", "data/prepared", "data/extra")
+
 
 def main() -> str:
     study = params.load()
+    _check_apart(study.data.path, "data.path")
     if not Path(study.data.path).exists():
         raise UserError(
             f"data.path {study.data.path} is missing: put the images there, or change it"
         )
     for name, path in study.data.extra_tests.items():
+        _check_apart(path, f"data.extra_tests.{name}")
         find(path, f"data.extra_tests.{name}")
     return f"params.yaml: {study.study}, {len(study.runs)} training runs"
+
+
+def _check_apart(given: str, key: str) -> None:
+    """Refuse a path that overlaps with what the stages write."""
+    path = Path(given).resolve()
+    for name in WRITTEN:
+        folder = Path(name).resolve()
+        if path.is_relative_to(folder) or folder.is_relative_to(path):
+            raise UserError(
+                f"{key}: {given or 'the empty path'} is, holds or lies in {name}, which the "
+                f"pipeline writes: put the images into a folder of their own, such as data/source"
+            )
 
 
 if __name__ == "__main__":

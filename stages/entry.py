@@ -1,5 +1,6 @@
 """How every stage starts and ends."""
 
+import errno
 import sys
 from collections.abc import Callable
 
@@ -12,12 +13,18 @@ TERMINATED = 143
 def run(main: Callable[[], str]) -> None:
     """Run a stage's `main` and print the line it returns, which says what it made.
 
-    Bad input (`UserError`) becomes one message on stderr and exit code 1, without a traceback.
+    Bad input (`UserError`), a full disk and a file that may not be read or written become one
+    message on stderr and exit code 1, without a traceback.
     """
     try:
         made = main()
     except UserError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        place = "" if error.filename is None else f"{error.filename}: "
+        sys.exit(f"error: {place}{error.strerror or error}")
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(TERMINATED)

@@ -36,3 +36,23 @@ def test_what_dvc_would_stumble_over_is_named(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message):
         check.main()
+
+
+@pytest.mark.parametrize(
+    "path", ["", ".", "data", "data/raw", "data/../data/prepared/own", "data/extra/phone", "link"]
+)
+@pytest.mark.parametrize("extra", [False, True])
+def test_what_the_pipeline_writes_holds_no_images_of_yours(
+    path: str, extra: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = {"path": "data/source", "extra_tests": {"phone": path}} if extra else {"path": path}
+    write_study(tmp_path, {**deepcopy(STUDY), "data": {"source": "digits", **images}})
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw/images").mkdir(parents=True)
+    Path("data/prepared").mkdir()
+    Path("link").symlink_to("data")
+    key = r"data\.extra_tests\.phone" if extra else r"data\.path"
+    with pytest.raises(
+        UserError, match=f"{key}: .* data/(raw|prepared|extra), which .* data/source"
+    ):
+        check.main()

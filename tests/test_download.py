@@ -96,7 +96,8 @@ def partial(content: bytes, server: Server) -> Path:
 
 
 def arrived() -> bool:
-    return Path("raw/images.tar.gz").read_bytes() == CONTENT and not list(DOWNLOADS.iterdir())
+    (kept,) = DOWNLOADS.iterdir()
+    return kept.suffix != ".part" and Path("raw/images.tar.gz").read_bytes() == CONTENT
 
 
 def test_a_download(server: Server) -> None:
@@ -107,6 +108,24 @@ def test_a_download(server: Server) -> None:
         "files": {"images.tar.gz": server.remote.sha256},
     }
     assert server.asked == [None]
+
+
+def test_a_download_is_used_again(server: Server) -> None:
+    fetched(server)
+    # as DVC does before it runs the stage again
+    Path("raw/images.tar.gz").unlink()
+    fetched(server)
+    assert arrived()
+    assert server.asked == [None]
+
+
+def test_a_spoilt_download_is_downloaded_again(server: Server) -> None:
+    fetched(server)
+    (kept,) = DOWNLOADS.iterdir()
+    kept.write_bytes(b"x")
+    fetched(server)
+    assert arrived()
+    assert server.asked == [None, None]
 
 
 def test_a_copy_is_used_instead(server: Server) -> None:
@@ -192,11 +211,10 @@ def test_other_content_is_refused(server: Server) -> None:
     assert not list(DOWNLOADS.iterdir())
 
 
-def test_finished_files_wait_for_the_others(server: Server) -> None:
+def test_a_finished_file_is_kept_when_another_fails(server: Server) -> None:
     second = Remote(f"{server.url}/second.gz", sha256(b"published"))
     with pytest.raises(UserError, match="second"):
         obtain([server.remote, second], data("mnist"), Path("raw"))
-    assert not list(Path("raw").iterdir())
     fetched(server)
     assert server.asked == [None, None]
 

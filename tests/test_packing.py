@@ -222,6 +222,17 @@ def test_unreadable_images(tmp_path: Path) -> None:
     assert "none of the 2 images" in refused(tmp_path / "none", bad, bad_images="skip")
 
 
+def test_a_class_without_a_readable_image_is_refused(tmp_path: Path) -> None:
+    bad = [Record(f"eel/{n}.png", None, "eel", b"no image") for n in range(3)]
+    records = [*bad, *examples({"cat": 5, "dog": 5})]
+    message = refused(tmp_path / "out", records, bad_images="skip")
+    assert "none of the 3 images of class eel can be read, such as eel/0.png (no image" in message
+    assert "repair them, or take the class out" in message
+    numbers = [Record(r.name, None, float(n), r.image) for n, r in enumerate(records)]
+    manifest = packed(tmp_path / "numbers", numbers, bad_images="skip", task="regression").manifest
+    assert len(manifest.skipped) == 3
+
+
 def test_faulty_sets(tmp_path: Path) -> None:
     records = examples({"cat": 10, "dog": 10})
     out = tmp_path / "out"
@@ -272,12 +283,13 @@ def test_a_large_jpeg_is_read_at_a_fraction_and_looks_the_same(tmp_path: Path) -
     assert abs(result.astype(int) - np.asarray(whole)).max() <= 4
 
 
-def test_orientation_is_applied(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_orientation_is_applied(kind: str, tmp_path: Path) -> None:
     image = np.zeros((8, 16, 3), np.uint8)
     image[:, :8] = 255
     exif = Image.Exif()
     exif[0x0112] = 6
-    result = single(encoded(image, "JPEG", quality=100, exif=exif), tmp_path / "out")
+    result = single(encoded(image, kind, quality=100, exif=exif), tmp_path / "out")
     assert result.shape == (16, 8, 3)
     assert result[:8].min() > 240
     assert result[8:].max() < 15
@@ -299,6 +311,9 @@ def test_kinds_of_pixels(tmp_path: Path) -> None:
     assert result[0, :, 0].tolist() == [7] * 4
     assert result.shape == (4, 4, 1)
     assert result[1:].min() == 255
+
+    netpbm = b"P5 4 4 65535 " + deep.astype(">u2").tobytes()
+    np.testing.assert_array_equal(single(netpbm, tmp_path / "netpbm"), result)
 
     grey = pixels(1, 4, 4)
     result = single(encoded(grey), tmp_path / "grey3", channels=3)

@@ -162,6 +162,29 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
         params.load(tmp_path / "params.yaml")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("study: Käfer".encode("latin-1"), "is not UTF-8 text: save it as UTF-8"),
+        ("study: x".encode("utf-16"), "is not UTF-8 text: save it as UTF-8"),
+        (b"# dates\nstudy: 2024-13-41\n", "line 2: not valid YAML: '2024-13-41' reads as a date"),
+        (b"seeds: [0, 0b_]\n", "line 1: not valid YAML: '0b_' reads as"),
+        (b"study: x\nseeds: [0\nrest: }\n", "line 3: not valid YAML: "),
+        (b"study: \0", "is not valid YAML"),
+        (b"", "holds no keys: cp studies/digits.yaml"),
+        (b"- study", "holds no keys"),
+    ],
+)
+def test_an_unreadable_file_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        params.load(file)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(file))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_study_fits_the_schema_and_trains_all_its_models(path: Path) -> None:
     study = params.load(path)

@@ -3,9 +3,12 @@
 import dataclasses
 import io
 import json
+import os
+import stat
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +163,47 @@ def test_folder_with_splits(tmp_path: Path, raw: Path) -> None:
     assert all(record.target == record.name.split("/")[1] for record in records)
 
 
+@pytest.mark.parametrize(
+    ("train", "test"), [("Train", "Test"), ("TRAIN", "VAL"), ("Training", "testing")]
+)
+@pytest.mark.parametrize("wrapper", ["", "mine/"])
+def test_names_of_splits_in_any_spelling(
+    wrapper: str, train: str, test: str, tmp_path: Path, raw: Path
+) -> None:
+    files = {
+        **class_files(prefix=f"{wrapper}{train}/", each=3),
+        **class_files(prefix=f"{wrapper}{test}/", each=2, seed=500),
+    }
+    records = fetched(data(path=write_folder(tmp_path / "own", files)), raw)
+    held_out = "val" if test == "VAL" else "test"
+    assert {record.name.split("/")[0]: record.split for record in records} == {
+        train: "train",
+        test: held_out,
+    }
+    assert {record.target for record in records} == {"cat", "dog"}
+
+
+def test_links_in_a_folder(tmp_path: Path, raw: Path) -> None:
+    files = class_files(each=2)
+    elsewhere = write_folder(tmp_path / "elsewhere", files)
+    top = write_folder(tmp_path / "own", {"cat/0.png": files["cat/0.png"], "dog/.keep": b""})
+    (top / "dog" / "0.png").symlink_to(elsewhere / "dog" / "0.png")
+    (top / ".cache").symlink_to(elsewhere)
+    (tmp_path / "link").symlink_to(top)
+    records = fetched(data(path=tmp_path / "link"), raw)
+    assert [record.name for record in records] == ["cat/0.png", "dog/0.png"]
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "own"])
+def test_a_linked_folder_is_refused(target: str, tmp_path: Path, raw: Path) -> None:
+    write_folder(tmp_path / "elsewhere", class_files(each=2))
+    top = write_folder(tmp_path / "own", class_files(each=2))
+    (top / "cat" / "more").symlink_to(tmp_path / target)
+    message = refused(data(path=top), raw)
+    assert str(top / "cat" / "more") in message
+    assert "a link to a folder, which DVC does not follow: copy" in message
+
+
 def test_a_packed_folder_is_the_same_bytes_at_any_time(tmp_path: Path) -> None:
     files = class_files()
     contents = []
@@ -192,6 +236,27 @@ def test_labels_csv_with_numbers(wrapper: str, tmp_path: Path, raw: Path) -> Non
     assert [record.target for record in records] == [1.5, -2.0, 300.0]
 
 
+def test_labels_csv_with_empty_rows(tmp_path: Path, raw: Path) -> None:
+    files = {f"{n}.png": encoded(pixels(n)) for n in range(2)}
+    files["labels.csv"] = b"file,target\n,\n0.png,a\n\n ,,\n1.png,b\n,\n"
+    records = fetched(data(path=write_folder(tmp_path / "own", files)), raw)
+    assert [record.target for record in records] == ["a", "b"]
+
+
+@pytest.mark.parametrize("wrapper", ["", "mine/"])
+def test_labels_csv_spells_a_path_in_another_way(wrapper: str, tmp_path: Path, raw: Path) -> None:
+    files = {
+        f"{wrapper}{name}": encoded(pixels(n))
+        for n, name in enumerate(("a/plain.png", "a/Caf\u00e9.png", "b/Cafe\u0301.png"))
+    }
+    table = "file,target\na\\plain.png,x\na/Cafe\u0301.png,y\n.\\b\\Caf\u00e9.png,z\n"
+    files[f"{wrapper}labels.csv"] = table.encode()
+    records = fetched(data(path=write_folder(tmp_path / "own", files)), raw)
+    assert {wrapper + record.name: record.target for record in records} == dict(
+        zip([name for name in files if name.endswith(".png")], "xyz", strict=True)
+    )
+
+
 FAULTY_TABLES = {
     "no column": ("classification", "name,target\na.png,x\n", "'file'"),
     "no target": ("classification", "file;target\na.png;x\n", "'file'"),
@@ -200,9 +265,13 @@ FAULTY_TABLES = {
     "lost file": ("classification", "file,target\na.png,x\nlost.png,y\n", "line 3"),
     "twice": ("classification", "file,target\na.png,x\na.png,y\n", "listed before"),
     "blank": ("classification", "file,target\na.png,\n", "empty"),
+    "short row": ("classification", "target,file\nx\n", "there is no file"),
     "word": ("regression", "file,target\na.png,tall\n", "'tall' is not a number"),
     "nan": ("regression", "file,target\na.png,nan\n", "not a number"),
-    "split": ("classification", "file,target,split\na.png,x,training\n", "'training'"),
+    "split": ("classification", "file,target,split\na.png,x,exam\n", "'exam'"),
+    "open quote": ("classification", 'file,target\n\na.png,x\nb.png,"y\nc.png,z\n', "line 4: "),
+    "open quote first": ("classification", '"file,target\na.png,x\n', "line 1: "),
+    "loose quote": ("classification", 'file,target\na.png,"x" y\n', "line 2: "),
     "no train": ("classification", "file,target,split\na.png,x,test\n", "no image into train"),
     "one class": ("classification", "file,target\na.png,x\nb.png,x\n", "one class only, x"),
 }
@@ -234,6 +303,7 @@ FAULTY_LAYOUTS = {
         "the class folder test/cat has no images",
     ),
     "no train": ({"test/cat/a.png": IMAGE, "val/cat/a.png": IMAGE}, "test, val but no train"),
+    "no train, in capitals": ({"TEST/cat/a.png": IMAGE}, "has TEST but no train folder"),
     "mixed": ({"train/cat/a.png": IMAGE, "dog/a.png": IMAGE}, "split folder train beside dog"),
 }
 
@@ -277,19 +347,96 @@ def test_a_member_outside_is_refused(suffix: str, name: str, tmp_path: Path, raw
     assert "outside" in message
 
 
-def test_links_and_devices_are_ignored(tmp_path: Path, raw: Path) -> None:
-    path = write_tar(tmp_path / "own.tar", class_files(each=2))
+def add_special(path: Path, name: str, kind: bytes) -> None:
+    """Add a member that is no regular file to a tar."""
     with tarfile.open(path, "a") as tar:
-        for name, kind in (
-            ("cat/link.png", tarfile.SYMTYPE),
-            ("cat/hard.png", tarfile.LNKTYPE),
-            ("cat/pipe.png", tarfile.FIFOTYPE),
-            ("cat/device.png", tarfile.CHRTYPE),
-        ):
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, "/etc/passwd"
-            tar.addfile(info)
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, "/etc/passwd"
+        tar.addfile(info)
+
+
+def test_devices_and_what_is_no_image_are_ignored(tmp_path: Path, raw: Path) -> None:
+    path = write_tar(tmp_path / "own.tar", class_files(each=2))
+    for name, kind in (
+        ("cat/notes.txt", tarfile.SYMTYPE),
+        ("cat/._0.png", tarfile.SYMTYPE),
+        ("cat/pipe.png", tarfile.FIFOTYPE),
+        ("cat/device.png", tarfile.CHRTYPE),
+    ):
+        add_special(path, name, kind)
     assert len(fetched(data(path=path), raw)) == 4
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_an_image_that_is_a_link_in_a_tar_is_refused(
+    kind: bytes, tmp_path: Path, raw: Path
+) -> None:
+    path = write_tar(tmp_path / "own.tar", class_files(each=2))
+    add_special(path, "./cat/link.PNG", kind)
+    message = refused(data(path=path), raw)
+    assert f"{path} holds cat/link.PNG as a link" in message
+    assert "tar --hard-dereference -h" in message
+
+
+def test_an_image_that_is_a_link_in_a_zip_is_refused(tmp_path: Path, raw: Path) -> None:
+    path = write_zip(tmp_path / "own.zip", class_files(each=2))
+    with zipfile.ZipFile(path, "a") as archive:
+        info = zipfile.ZipInfo("cat/link.png")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(info, "/etc/passwd")
+    message = refused(data(path=path), raw)
+    assert "cat/link.png as a link" in message
+    assert "zip without -y" in message
+
+
+@pytest.mark.parametrize("layout", ["folder", "tar", "tar.gz", "zip"])
+def test_a_file_too_large_for_an_image_is_not_read(
+    layout: str, tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vision.sources.archive.LARGEST", 1_000_000)
+    large = {name: bytes(1_000_001) for name in ("cat/film.mp4", "dog/x.tif")}
+    message = refused(data(path=LAYOUTS[layout](tmp_path, {**class_files(), **large})), raw)
+    assert "dog/x.tif has 1,000,001 bytes, more than the 1,000,000 of a" in message
+
+
+@pytest.mark.parametrize("suffix", ["tar.gz", "tar.xz"])
+def test_a_damaged_end_is_noticed(suffix: str, tmp_path: Path, raw: Path) -> None:
+    path = write_tar(tmp_path / f"own.{suffix}", class_files())
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+    assert "complete copy" in refused(data(path=path), raw)
+
+
+def test_a_damaged_name_in_a_zip_is_refused(tmp_path: Path, raw: Path) -> None:
+    path = write_zip(tmp_path / "own.zip", {**class_files(), "cat/\u00e9.png": IMAGE})
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xe9\xe9"))
+    message = refused(data(path=path), raw)
+    assert str(path) in message
+    assert "complete copy" in message
+
+
+@pytest.mark.parametrize("layout", ["folder", "tar"])
+def test_a_name_that_is_not_utf8_is_refused(layout: str, tmp_path: Path, raw: Path) -> None:
+    name = os.fsdecode(b"cat/caf\xe9.png")
+    path = LAYOUTS[layout](tmp_path, {**class_files(each=2), name: IMAGE})
+    message = refused(data(path=path), raw)
+    assert "'cat/caf\\udce9.png', which is not UTF-8: rename it" in message
+    assert str(path) in message
+    assert message.encode()
+
+
+@pytest.mark.parametrize("name", ["cat/0.png", "cat", "labels.csv"])
+def test_what_may_not_be_read_is_named(name: str, tmp_path: Path, raw: Path) -> None:
+    table = {"labels.csv": b"file,target\ncat/0.png,a\ndog/0.png,b\n"}
+    top = write_folder(tmp_path / "own", {**class_files(each=1), **table})
+    (top / name).chmod(0)
+    if os.access(top / name, os.R_OK):
+        pytest.skip("root may read everything")
+    try:
+        assert f"{top / name} may not be read: chmod -R u+rX {top}" in refused(data(path=top), raw)
+    finally:
+        (top / name).chmod(0o700)
 
 
 def test_a_name_twice_is_refused(tmp_path: Path, raw: Path) -> None:

@@ -44,7 +44,8 @@ def decode(record: Record, data: Data) -> Decoded | str:
                 orientation = image.getexif().get(_ORIENTATION, 1)
                 if orientation != 1:
                     ImageOps.exif_transpose(image, in_place=True)
-                if orientation in _SIDEWAYS:
+                # of a TIFF, Pillow gives the size as it is when turned
+                if orientation in _SIDEWAYS and file.format != "TIFF":
                     width, height = height, width
                 array = np.asarray(_fit(_plain(image, data.channels), data.image_size))
         else:
@@ -64,7 +65,8 @@ def decode(record: Record, data: Data) -> Decoded | str:
 
 def _plain(image: Image.Image, channels: Literal[1, 3] | None) -> Image.Image:
     """The image as 8-bit grey (L) or RGB, whichever `channels` asks for or it is already."""
-    if image.mode.startswith("I;16"):
+    # of NetPBM's files with 16 bits, Pillow makes 32, of the same range
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
     elif image.mode in ("I", "F"):
         raise ValueError("32-bit pixels have no known range; save it with 8 or 16 bits")

@@ -41,7 +41,7 @@ def pack(records: Iterable[Record], data: Data, root: Path) -> Manifest:
 
     Raises:
         UserError: an image is unreadable or of another size or kind than the others, a name is
-            there twice, or a class has no training image.
+            there twice, or a class has no training image, or none that can be read.
     """
     scratch = root / "pixels.tmp"
     try:

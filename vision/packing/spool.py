@@ -29,11 +29,12 @@ def spool(
     [H, W, C], and what was skipped.
 
     Raises:
-        UserError: an image is unreadable or of another size or kind than the others, or a name is
-            there twice.
+        UserError: an image is unreadable or of another size or kind than the others, all of a
+            class are skipped, or a name is there twice.
     """
     samples: list[Sample] = []
     skipped: list[dict[str, str]] = []
+    skipped_targets: list[str | float] = []
     first: tuple[str, tuple[int, ...]] | None = None
     with tqdm(desc="images", unit="", mininterval=1, file=sys.stderr) as progress:
         for batch in _decoded(records, data):
@@ -46,6 +47,7 @@ def spool(
                             f"remove it, or set data.bad_images: skip"
                         )
                     skipped.append({"file": record.name, "reason": result})
+                    skipped_targets.append(record.target)
                     continue
                 shape = result.pixels.shape
                 first = first or (record.name, shape)
@@ -64,12 +66,27 @@ def spool(
                 )
     if first is None:
         raise UserError(f"none of the {len(skipped)} images can be read: look at one of them")
+    if data.task == "classification":
+        _check_classes(samples, skipped, skipped_targets)
     samples.sort(key=lambda sample: sample.name)
     for earlier, later in pairwise(samples):
         if earlier.name == later.name:
             raise UserError(f"{later.name} is there twice: give each image a name of its own")
     height, width, channels = first[1]
     return samples, (height, width, channels), sorted(skipped, key=lambda item: item["file"])
+
+
+def _check_classes(
+    samples: list[Sample], skipped: list[dict[str, str]], targets: list[str | float]
+) -> None:
+    """Refuse a class of which every image was skipped: it would be gone without a word."""
+    read = {sample.target for sample in samples}
+    for image, target in zip(skipped, targets, strict=True):
+        if target not in read:
+            raise UserError(
+                f"none of the {targets.count(target)} images of class {target} can be read, such "
+                f"as {image['file']} ({image['reason']}): repair them, or take the class out"
+            )
 
 
 def _mismatch(name: str, shape: Sequence[int], other: str, other_shape: Sequence[int]) -> str:

@@ -20,10 +20,13 @@ from vision.errors import UserError
 from vision.files import sha256
 from vision.params import Data
 from vision.prepared import Split
+from vision.sources.extensions import is_image
 from vision.sources.record import Record
 
 LABELS = "labels.csv"
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".zip")
+LARGEST = 512 << 20
+"""Bytes of the largest file that is read: each is read whole."""
 
 _DAMAGE = (
     tarfile.TarError,
@@ -33,7 +36,10 @@ _DAMAGE = (
     EOFError,
     OSError,
     NotImplementedError,
+    UnicodeDecodeError,
 )
+
+_BLOCK = 1 << 20
 
 Opener = Callable[[], IO[bytes]]
 
@@ -114,13 +120,15 @@ def scan(path: Path) -> Listing:
     """List a folder or an archive.
 
     Raises:
-        UserError: it is damaged, names a member twice, or names one outside its own folder.
+        UserError: it is damaged, names a member twice, names one outside its own folder or not in
+            UTF-8, or holds a link to a folder or, an archive, to an image.
     """
     listing = Listing(str(path), [], [], {})
     with _readable(path):
         for name, opener in _entries(path):
-            if any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+            if _is_hidden(name):
                 continue
+            _check_name(path, name)
             if opener is None:
                 listing.folders.append(name)
                 continue
@@ -165,12 +173,43 @@ def find(given: str, key: str) -> Path:
     return path
 
 
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+
+
+def _check_name(path: Path, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{path} holds {name!a}, which is not UTF-8: rename it") from None
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > LARGEST:
+        raise UserError(
+            f"{name} has {size:,} bytes, more than the {LARGEST:,} of a file that is read: make it "
+            f"smaller, or leave it out"
+        )
+
+
+def _check_link(path: Path, name: str) -> None:
+    """Refuse an image that an archive holds as a link: where it leads is not read."""
+    clean = posixpath.normpath(name)
+    if is_image(clean) and not _is_hidden(clean):
+        raise UserError(
+            f"{path} holds {clean} as a link: make the archive with its content, with tar "
+            f"--hard-dereference -h or zip without -y"
+        )
+
+
 def _pack(folder: Path, names: list[str], destination: Path) -> None:
     with tarfile.open(destination, "w") as tar:
         for name in names:
             # a fresh TarInfo has no owner, no time and a fixed mode
             info = tarfile.TarInfo(name)
-            with (folder / name).open("rb") as file:
+            with _readable(folder):
+                file = _open(folder / name)
+            with file:
                 info.size = os.fstat(file.fileno()).st_size
                 tar.addfile(info, file)
 
@@ -192,14 +231,28 @@ def _entries(path: Path) -> Iterator[tuple[str, Opener | None]]:
 
 
 def _in_folder(top: Path) -> Iterator[tuple[str, Opener | None]]:
-    for place, folders, files in os.walk(top, followlinks=True):
-        folders.sort()
+    for place, folders, files in os.walk(top, onerror=_raise):
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
         below = Path(place).relative_to(top)
         for name in folders:
+            if (path := Path(place, name)).is_symlink():
+                raise UserError(
+                    f"{path} is a link to a folder, which DVC does not follow: copy the folder "
+                    f"here, or let params.yaml name the folder itself"
+                )
             yield (below / name).as_posix(), None
         for name in sorted(files):
             if (path := Path(place, name)).is_file():
-                yield (below / name).as_posix(), partial(io.FileIO, path)
+                yield (below / name).as_posix(), partial(_open, path)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _open(path: Path) -> IO[bytes]:
+    _check_size(str(path), path.stat().st_size)
+    return io.FileIO(path)
 
 
 def _in_zip(path: Path) -> Iterator[tuple[str, Opener | None]]:
@@ -210,8 +263,15 @@ def _in_zip(path: Path) -> Iterator[tuple[str, Opener | None]]:
                 raise UserError(f"{path} is encrypted: make it again without a password")
             if info.is_dir():
                 yield name, None
-            elif not stat.S_ISLNK(info.external_attr >> 16):
-                yield name, partial(archive.open, info)
+            elif stat.S_ISLNK(info.external_attr >> 16):
+                _check_link(path, name)
+            else:
+                yield name, partial(_unzipped, archive, info)
+
+
+def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    _check_size(info.filename, info.file_size)
+    return archive.open(info)
 
 
 def _in_tar(path: Path) -> Iterator[tuple[str, Opener | None]]:
@@ -221,6 +281,8 @@ def _in_tar(path: Path) -> Iterator[tuple[str, Opener | None]]:
                 yield member.name, None
             elif member.isfile():
                 yield member.name, partial(_member, archive, member)
+            elif member.islnk() or member.issym():
+                _check_link(path, member.name)
             # tarfile remembers every member: a gigabyte for a million images
             archive.members.clear()  # type: ignore[attr-defined]
         # tarfile takes a damaged header for the end, which is empty blocks
@@ -228,9 +290,13 @@ def _in_tar(path: Path) -> Iterator[tuple[str, Opener | None]]:
         archive.fileobj.seek(archive.offset)
         if any(archive.fileobj.read(tarfile.BLOCKSIZE)):
             raise tarfile.ReadError("it is damaged or cut off")
+        # the checksum of a compressed one is read at its end only
+        while archive.fileobj.read(_BLOCK):
+            pass
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    _check_size(member.name, member.size)
     file = archive.extractfile(member)
     assert file is not None, "a regular member has content"
     return file
@@ -240,6 +306,8 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
+    except PermissionError as error:
+        raise UserError(f"{error.filename or path} may not be read: chmod -R u+rX {path}") from None
     except _DAMAGE as error:
         # tarfile adds a line for each compression that it tried
         reason = str(error).partition(":\n")[0]

@@ -13,7 +13,8 @@ from vision.files import sha256
 from vision.params import Data
 
 DOWNLOADS = Path(".downloads")
-"""Where partial downloads wait: DVC empties a stage's outputs, so they cannot wait there."""
+"""Where downloads are kept, whole and partial ones: DVC empties a stage's outputs before it runs
+the stage again, whichever param changed."""
 
 _ATTEMPTS = 5
 _BLOCK = 1 << 18
@@ -45,19 +46,15 @@ def obtain(remotes: Sequence[Remote], data: Data, raw: Path) -> dict[str, Any]:
         UserError: a file cannot be had, or its content is not the published one.
     """
     origins = set()
-    files: list[tuple[Path, Path]] = []
     for remote in remotes:
         copy = _copy(remote, Path(data.path), only=len(remotes) == 1)
         if copy is not None:
             _verify(copy, remote)
-            shutil.copyfile(copy, raw / remote.name)
             origins.add(data.path)
         else:
-            files.append((download(remote), raw / remote.name))
+            copy = download(remote)
             origins.add(remote.url)
-    # only now that all are here, so that a failure leaves the finished ones for the next time
-    for finished, destination in files:
-        shutil.move(finished, destination)
+        shutil.copyfile(copy, raw / remote.name)
     return {
         "from": sorted(origins),
         "files": {remote.name: remote.sha256 for remote in remotes},
@@ -65,7 +62,7 @@ def obtain(remotes: Sequence[Remote], data: Data, raw: Path) -> dict[str, Any]:
 
 
 def download(remote: Remote) -> Path:
-    """Download to DOWNLOADS, going on from what an earlier try left there.
+    """Download to DOWNLOADS, unless it is there, going on from what an earlier try left there.
 
     Raises:
         UserError: the address cannot be reached or refuses, or the content is not the published.
@@ -74,7 +71,7 @@ def download(remote: Remote) -> Path:
     # files of different sets share their names, so the content's name comes first
     finished = DOWNLOADS / f"{remote.sha256[:12]}-{remote.name}"
     partial = finished.with_name(finished.name + ".part")
-    if finished.exists():
+    if finished.exists() and sha256(finished) == remote.sha256:
         return finished
     reason = ""
     for attempt in range(_ATTEMPTS):

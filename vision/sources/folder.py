@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import posixpath
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,19 @@ from vision.errors import UserError
 from vision.params import Data
 from vision.prepared import Split
 from vision.sources.archive import LABELS, Label, Listing, bring, labelled
+from vision.sources.extensions import is_image
 from vision.sources.record import Record
 
-JPEG = {".jfif", ".jpe", ".jpeg", ".jpg"}
-NETPBM = {".pbm", ".pgm", ".pnm", ".ppm"}
-EXTENSIONS = {".avif", ".bmp", ".gif", ".jp2", ".png", ".tif", ".tiff", ".webp", *JPEG, *NETPBM}
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
+    "training": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
     "test": "test",
+    "testing": "test",
 }
+"""Whatever their capitals."""
 LAYOUTS = (
     "CLASS/IMAGE, train|val|test/CLASS/IMAGE, or a labels.csv with the columns file,target[,split]"
 )
@@ -57,7 +59,7 @@ def find_labels(data: Data, listing: Listing) -> dict[str, Label]:
 
 def find_test_labels(data: Data, listing: Listing) -> dict[str, Label]:
     """The same for images that no network is trained on: one class will do."""
-    images = [name for name in listing.files if _is_image(name)]
+    images = [name for name in listing.files if is_image(name)]
     if not images:
         raise UserError(f"{listing.where} holds no images: put them there as {LAYOUTS}")
     wrapper = _wrapper(images, listing)
@@ -72,8 +74,8 @@ def find_test_labels(data: Data, listing: Listing) -> dict[str, Label]:
     return _from_folders(listing, wrapper, images)
 
 
-def _is_image(name: str) -> bool:
-    return posixpath.splitext(name)[1].lower() in EXTENSIONS
+def _split_named(name: str) -> Split | None:
+    return SPLIT_NAMES.get(name.lower())
 
 
 def _wrapper(images: list[str], listing: Listing) -> str:
@@ -81,7 +83,7 @@ def _wrapper(images: list[str], listing: Listing) -> str:
     if LABELS in listing.files:
         return ""
     top = images[0].partition("/")[0]
-    if top in SPLIT_NAMES or any(not name.startswith(f"{top}/") for name in images):
+    if _split_named(top) or any(not name.startswith(f"{top}/") for name in images):
         return ""
     # CLASS/IMAGE alone is one class and no wrapper
     wraps = f"{top}/{LABELS}" in listing.files or all(name.count("/") >= 2 for name in images)
@@ -90,13 +92,13 @@ def _wrapper(images: list[str], listing: Listing) -> str:
 
 def _from_folders(listing: Listing, wrapper: str, images: list[str]) -> dict[str, Label]:
     tops = {name.removeprefix(wrapper).partition("/")[0] for name in images}
-    splits = tops & SPLIT_NAMES.keys()
+    splits = {top for top in tops if _split_named(top)}
     if splits and tops - splits:
         raise UserError(
             f"{listing.where} has the split folder {min(splits)} beside {min(tops - splits)}: "
             f"lay the images out as {LAYOUTS}"
         )
-    if splits and "train" not in splits:
+    if splits and "train" not in map(_split_named, splits):
         raise UserError(
             f"{listing.where} has {', '.join(sorted(splits))} but no train folder with images: "
             f"add train/CLASS/IMAGE, or put the class folders at the top to have them split"
@@ -110,7 +112,7 @@ def _from_folders(listing: Listing, wrapper: str, images: list[str]) -> dict[str
             raise UserError(
                 f"{listing.where}: {path} is in no class folder: lay the images out as {LAYOUTS}"
             )
-        split = SPLIT_NAMES[parts[0]] if splits else None
+        split = _split_named(parts[0])
         labels[path] = Label(name, split, parts[depth - 1])
     filled = {tuple(label.name.split("/")[:depth]) for label in labels.values()}
     for folder in listing.folders:
@@ -124,11 +126,8 @@ def _from_folders(listing: Listing, wrapper: str, images: list[str]) -> dict[str
 
 def _from_table(data: Data, listing: Listing, wrapper: str, table: bytes) -> dict[str, Label]:
     where = f"{listing.where}: {LABELS}"
-    try:
-        rows = csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline=""))
-        columns = rows.fieldnames or []
-    except UnicodeDecodeError:
-        raise UserError(f"{where} is not UTF-8 text: save it as UTF-8 CSV") from None
+    rows = _rows(table, where)
+    _, columns = next(rows, ("", []))
     for column in ("file", "target"):
         if column not in columns:
             raise UserError(
@@ -136,17 +135,21 @@ def _from_table(data: Data, listing: Listing, wrapper: str, table: bytes) -> dic
                 f"its first line must be file,target or file,target,split, with commas"
             )
     known = set(listing.files)
+    composed = {_composed(path): path for path in listing.files}
     labels: dict[str, Label] = {}
-    for row in rows:
-        line = f"{where}, line {rows.line_num}"
-        name = posixpath.normpath((row["file"] or "").strip())
+    for line, cells in rows:
+        row = dict(zip(columns, cells, strict=False))
+        name = posixpath.normpath(row.get("file", "").strip())
         path = wrapper + name
         if path not in known:
+            path = composed.get(_composed(wrapper + name.replace("\\", "/")), "")
+        if not path:
             raise UserError(f"{line}: there is no file {name}: add it, or delete the line")
         if path in labels:
             raise UserError(f"{line}: {name} was listed before: keep one of its lines")
-        split = _split(row["split"], line) if "split" in columns else None
-        labels[path] = Label(name, split, _target(data, row["target"], line))
+        split = _split(row.get("split"), line) if "split" in columns else None
+        target = _target(data, row.get("target"), line)
+        labels[path] = Label(path.removeprefix(wrapper), split, target)
     if not labels:
         raise UserError(f"{where} has no lines after the first: add one for each image")
     if "split" in columns and all(label.split != "train" for label in labels.values()):
@@ -154,8 +157,35 @@ def _from_table(data: Data, listing: Listing, wrapper: str, table: bytes) -> dic
     return labels
 
 
+def _rows(table: bytes, where: str) -> Iterator[tuple[str, list[str]]]:
+    """The cells of each row that has any, and what messages call its line."""
+    try:
+        text = io.StringIO(table.decode("utf-8-sig"), newline="")
+    except UnicodeDecodeError:
+        raise UserError(f"{where} is not UTF-8 text: save it as UTF-8 CSV") from None
+    rows = csv.reader(text, strict=True)
+    while True:
+        # an unclosed quote is only noticed at the end of the file
+        start = f"{where}, line {rows.line_num + 1}"
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UserError(
+                f"{start}: a cell is not CSV ({error}): close its quotes, or double those inside it"
+            ) from None
+        if any(cell.strip() for cell in cells):
+            yield f"{where}, line {rows.line_num}", cells
+
+
+def _composed(path: str) -> str:
+    """The path as it is compared: macOS writes an accent apart from its letter, others do not."""
+    return unicodedata.normalize("NFC", posixpath.normpath(path))
+
+
 def _split(text: str | None, line: str) -> Split:
-    split = SPLIT_NAMES.get((text or "").strip())
+    split = _split_named((text or "").strip())
     if split is None:
         raise UserError(f"{line}: split is {text or ''!r}: write train, val or test")
     return split
