@@ -271,6 +271,7 @@ FAULTY_TABLES = {
     "split": ("classification", "file,target,split\na.png,x,exam\n", "'exam'"),
     "open quote": ("classification", 'file,target\n\na.png,x\nb.png,"y\nc.png,z\n', "line 4: "),
     "open quote first": ("classification", '"file,target\na.png,x\n', "line 1: "),
+    "loose comma": ("classification", "file,target\na.png,x, y\n", "' y' has no column"),
     "loose quote": ("classification", 'file,target\na.png,"x" y\n', "line 2: "),
     "no train": ("classification", "file,target,split\na.png,x,test\n", "no image into train"),
     "one class": ("classification", "file,target\na.png,x\nb.png,x\n", "one class only, x"),

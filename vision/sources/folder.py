@@ -138,6 +138,11 @@ def _from_table(data: Data, listing: Listing, wrapper: str, table: bytes) -> dic
     composed = {_composed(path): path for path in listing.files}
     labels: dict[str, Label] = {}
     for line, cells in rows:
+        if any(cell.strip() for cell in cells[len(columns) :]):
+            raise UserError(
+                f"{line}: {cells[len(columns)]!r} has no column: put quotes around a cell that "
+                f"holds a comma"
+            )
         row = dict(zip(columns, cells, strict=False))
         name = posixpath.normpath(row.get("file", "").strip())
         path = wrapper + name
