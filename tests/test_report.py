@@ -443,6 +443,7 @@ def test_a_regression_page_speaks_of_numbers_only(study: Maker) -> None:
         assert not re.findall(r"class|accura|confus|precision|recall|label|%\spoints", words, re.I)
         assert "mean error" in words.lower()
         assert "years" in text
+    assert re.search(r'class="value">[^<]*\d years<', Path("reports/index.html").read_text())
     assert "Off the same way in all 12 runs" in text
     assert "always the training median" in text
     assert "In the 90" in text
