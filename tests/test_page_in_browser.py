@@ -57,7 +57,7 @@ FAINT = """
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of made-up results whose names would do harm if they were more than text."""
     root = tmp_path_factory.mktemp("study")
-    make(root, Made(classes=HOSTILE, scratch=("simple_cnn", HOSTILE[0])))
+    make(root, Made(classes=HOSTILE))
     params = root / "params.yaml"
     params.write_text(yaml.safe_dump(yaml.safe_load(params.read_text()) | {"study": HOSTILE[1]}))
     with pytest.MonkeyPatch.context() as patch:
