@@ -159,6 +159,12 @@ class Study:
         others = [name for name in rest if self.kinds[name] != self.kinds[first]]
         return next(((first, second) for second in [*others, *rest]), None)
 
+    def original_sizes(self) -> pd.DataFrame:
+        """Width and height of each image before it was packed, in pixels."""
+        table = self.prepared.root / "samples.csv"
+        _require(table)
+        return pd.read_csv(table, usecols=["width", "height"])
+
     def of(self, model: str, labels: str) -> list[Result]:
         """A model's results at a setting, by seed."""
         return [x for x in self.results if x.run.model == model and str(x.run.labels) == labels]

@@ -9,17 +9,16 @@ from vision.reporting.words import SPACE, count, plural
 def sentence(study: Study) -> str:
     """The sizes in which the images came, and what it took to bring them to one."""
     manifest = study.prepared.manifest
-    table = pd.read_csv(study.prepared.root / "samples.csv", usecols=["width", "height"])
+    table = study.original_sizes()
     width, height = table["width"], table["height"]
     if (width == manifest.width).all() and (height == manifest.height).all():
         return "Every image came in this size."
     said = [f"The images came {_range(width, 'wide')} and {_range(height, 'high')}."]
     shorter, longer = table.min(axis=1), table.max(axis=1)
-    cut = float((1 - shorter / longer).mean())
+    cut = round(100 * float((1 - shorter / longer).mean()))
     if cut:
         said.append(
-            f"Each was cut to its middle square, which took {100 * cut:.0f}{SPACE}% of an image "
-            "on average."
+            f"Each was cut to its middle square, which took {cut}{SPACE}% of an image on average."
         )
     small = int((shorter < manifest.width).sum())
     if small:
