@@ -23,7 +23,8 @@ from vision.prepared import SPLITS, Prepared
 from vision.task import Task
 
 TRAINING = 2000
-"""Training images that are scored, at most: the gap to the test images is known to a point."""
+"""Training images that are scored, at most: the gap to the test images is known to one or two
+points (1.3 at 90 % and 2.2 at 50 % accuracy, two standard errors)."""
 
 
 def main() -> str:
