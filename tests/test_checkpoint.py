@@ -173,6 +173,26 @@ def test_a_full_disk_keeps_the_checkpoint_before(
     assert [file.name for file in tmp_path.iterdir()] == ["x.ckpt"]
 
 
+def test_what_takes_long_to_save_is_saved_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state of 267 MB took 2.4 s; every 20 s, that was a tenth of the training time."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    checkpoint = Checkpoint("x", tmp_path, interval=20, share=0.02)
+    for seconds, pause in ((0.1, 20), (2.4, 120)):
+
+        def write(descriptor: int, seconds: float = seconds) -> None:
+            clock[0] += seconds
+
+        monkeypatch.setattr(os, "fsync", write)
+        checkpoint.save({})
+        clock[0] += pause - 1
+        assert not checkpoint.due()
+        clock[0] += 2
+        assert checkpoint.due()
+
+
 def test_a_digest_changes_with_what_a_result_depends_on() -> None:
     assert digest({"lr": 0.1}, 1) == digest({"lr": 0.1}, 1)
     assert digest({"lr": 0.1}, 1) != digest({"lr": 0.2}, 1)
@@ -202,7 +222,7 @@ def test_a_checkpoint_of_other_hardware_is_another_runs(
 
 def _train_in_a_process(root: Path, folder: Path, threads: int) -> None:
     torch.set_num_threads(threads)
-    checkpoint = Checkpoint("x", folder, interval=0.02)
+    checkpoint = Checkpoint("x", folder, interval=0.02, share=1.0)
     with checkpoint.saving_on_signals():
         trained, _ = run(SHORT, Prepared(root), checkpoint)
     torch.save(content(trained), folder / "part")

@@ -26,7 +26,10 @@ from vision.files import sha256
 
 ROOT = Path(".checkpoints")
 INTERVAL = 20.0
-"""Seconds between checkpoints: as much work as a SIGKILL can cost."""
+"""Seconds between checkpoints, at least."""
+SHARE = 0.02
+"""Of the time, at most, that goes into saving: what takes long to save, a large network's state, is
+saved less often. A SIGKILL costs the work since the last checkpoint."""
 
 
 class Checkpoint:
@@ -36,11 +39,13 @@ class Checkpoint:
     and moved there, so that a kill or a full disk leaves the one before.
     """
 
-    def __init__(self, digest: str, root: Path = ROOT, interval: float = INTERVAL) -> None:
+    def __init__(
+        self, digest: str, root: Path = ROOT, interval: float = INTERVAL, share: float = SHARE
+    ) -> None:
         self.file = root / f"{digest}.ckpt"
-        self.interval = interval
+        self.interval, self.share = interval, share
         self.stopping = False
-        self._saved = time.monotonic()
+        self._due = time.monotonic() + interval
 
     def load(self) -> dict[str, Any] | None:
         """The saved state, or nothing. A damaged file is set aside with a message."""
@@ -59,7 +64,7 @@ class Checkpoint:
 
     def due(self) -> bool:
         """Whether it is time to save: now and then, and at once when asked to stop."""
-        return self.stopping or time.monotonic() - self._saved >= self.interval
+        return self.stopping or time.monotonic() >= self._due
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the saved state.
@@ -68,6 +73,7 @@ class Checkpoint:
             UserError: it cannot be written; the state saved before is still there.
             Stopped: the run was asked to stop, and now can.
         """
+        started = time.monotonic()
         buffer = io.BytesIO()
         torch.save(state, buffer)
         payload = buffer.getbuffer()
@@ -86,7 +92,8 @@ class Checkpoint:
                 f"{self.file} cannot be written ({error.strerror}): make room, then run again to "
                 "go on from the checkpoint before it"
             ) from error
-        self._saved = time.monotonic()
+        saved = time.monotonic()
+        self._due = saved + max(self.interval, (saved - started) / self.share)
         if self.stopping:
             raise Stopped(f"stopped; run it again to go on from {self.file}")
 
