@@ -1,5 +1,6 @@
 # `make` lists the targets.
 PYTHON ?= python3
+JOBS ?= 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup repro reproduce studies bench lint test slow lock
@@ -20,8 +21,15 @@ setup: .venv/wrapped  ## install the locked packages into .venv (torch's CUDA bu
 	@sed -i.pip 's|^from dvc.cli import main|sys.path.append(sys.prefix + "/.."); from stages.dvc_command import main|' .venv/bin/dvc
 	@touch $@
 
-repro: setup  ## run what params.yaml asks for, as far as it has not been run yet
+repro: setup  ## run what params.yaml asks for and was not run yet (JOBS=2: two trainings at a time)
 	@python -m stages.check
+ifneq ($(JOBS),1)
+	@dvc repro preprocess
+	@share=$$(( ($$(getconf _NPROCESSORS_ONLN) + $(JOBS) - 1) / $(JOBS) )); \
+	export OMP_NUM_THREADS=$${OMP_NUM_THREADS:-$$share}; \
+	dvc stage list --name-only | grep '^train_' | \
+		xargs -P $(JOBS) -n 1 dvc --wait-for-lock repro --quiet --single-item
+endif
 	@dvc repro
 
 reproduce: setup  ## run the committed study again in a fresh clone, and compare its bytes

@@ -58,7 +58,7 @@ def commit(folder: Path) -> None:
 def restore(folder: Path) -> None:
     """Back to what was committed, in git and in DVC."""
     run(folder, "git", "checkout", "--", ".")
-    run(folder, "dvc", "checkout")
+    run(folder, "dvc", "checkout", "--force")
 
 
 def test_a_second_repro_has_nothing_to_do(clone: Path) -> None:
@@ -89,6 +89,34 @@ def test_an_experiment_retrains_only_what_it_changes(clone: Path) -> None:
     moved = changes["reports/metrics.json"]
     assert any(key.startswith("resnet20.") for key in moved)
     assert not any(key.startswith(("simple_cnn.", "finetuned.")) for key in moved)
+    restore(clone)
+
+
+def test_trainings_two_at_a_time_make_the_same(clone: Path) -> None:
+    before = (clone / "reports/metrics.json").read_text()
+    shutil.rmtree(clone / ".dvc/cache/runs")  # else nothing would be run again
+    (clone / "dvc.lock").unlink()
+    for name in ("data/prepared", "models", "reports"):
+        shutil.rmtree(clone / name)
+    (clone / ".venv").mkdir()
+    for name in ("ready", "wrapped"):  # make finds nothing to set up
+        (clone / ".venv" / name).touch()
+    output = run(clone, "make", "repro", "JOBS=2")
+    assert "Running stage 'report'" in output
+    assert "Running stage 'train" not in output, "the last dvc repro finds them trained"
+    for model in STUDY["models"]:
+        assert f"models/{model}/all-0: " in output
+    assert (clone / "reports/metrics.json").read_text() == before
+    restore(clone)
+
+
+def test_a_failing_training_stops_trainings_two_at_a_time(clone: Path) -> None:
+    broken = deepcopy(STUDY)
+    broken["models"]["resnet20"]["optimizer"]["lr"] = 1e30
+    write_study(clone, broken)
+    output = run(clone, "make", "repro", "JOBS=2", fails=True)
+    assert "error: the loss is" in output
+    assert "Running stage 'evaluate'" not in output
     restore(clone)
 
 
