@@ -89,7 +89,19 @@ def _committed(clone: Path) -> dict[str, Any]:
     """The commit's dvc.lock, once it is sure that the commit's code and params made it."""
     if not (clone / "dvc.lock").exists():
         raise UserError("the last commit has no dvc.lock: dvc repro, and commit what it made")
-    changed = set(_changed(json.loads(_printed(clone, "dvc", "status", "--json"))))
+    status = json.loads(_printed(clone, "dvc", "status", "--json"))
+    changed, absent = (
+        set(_changed(status, ("modified", "new"))),
+        set(_changed(status, ("deleted",))),
+    )
+    data = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8")).get("data", {})
+    images = {data.get("path"), *data.get("extra_tests", {}).values()} & (changed | absent)
+    if images:
+        raise UserError(
+            f"the images in {', '.join(sorted(images))} are not in git, so that a clone has others "
+            "or none: keep them beside this folder, where clones find them too (data.path: "
+            f"../{Path(data['path']).name}), then dvc repro, and commit what it makes"
+        )
     if changed:
         raise UserError(
             "dvc.lock was not made by the code, params and data of the last commit, which has "
@@ -98,17 +110,18 @@ def _committed(clone: Path) -> dict[str, Any]:
     return _lock(clone)
 
 
-def _changed(status: Any, name: str = "") -> Iterator[str]:
-    """Names of what `dvc status` finds changed. In a fresh clone all outputs are missing, too."""
+def _changed(status: Any, ways: tuple[str, ...], name: str = "") -> Iterator[str]:
+    """Names of what `dvc status` finds changed in these ways. In a fresh clone all outputs are
+    deleted."""
     if isinstance(status, dict):
         for key, inner in status.items():
-            yield from _changed(inner, key)
+            yield from _changed(inner, ways, key)
     elif isinstance(status, list):
         for inner in status:
-            yield from _changed(inner)
+            yield from _changed(inner, ways)
     elif status == "changed command":
         yield "dvc.yaml"
-    elif status in ("modified", "new"):
+    elif status in ways:
         yield name
 
 

@@ -116,6 +116,19 @@ def test_params_that_are_not_those_of_the_lock_are_refused(study: Path) -> None:
         reproduce.main()
 
 
+def test_images_that_are_not_in_git_are_named_with_the_way_out(study: Path) -> None:
+    """The clone has none, and running the study again would not help."""
+    (study / "dvc.yaml").write_text(PIPELINE.replace("[code]", "[code, images]"))
+    (study / "params.yaml").write_text("rate: 1\ndata: {path: images}\n")
+    (study / "images").mkdir()
+    (study / "images" / "cat.png").write_text("a cat\n")
+    (study / ".gitignore").write_text("/images\n/model\n")
+    run(study, PROGRAMS / "dvc", "repro")
+    commit(study)
+    with pytest.raises(UserError, match=r"images in images .*data\.path: \.\./images"):
+        reproduce.main()
+
+
 def test_a_commit_without_a_lock_or_no_commit_is_refused(study: Path) -> None:
     (study / "dvc.lock").unlink()
     commit(study)
