@@ -528,3 +528,11 @@ def test_real_weights_load(prepared: Prepared) -> None:
     assert all(torch.equal(own[k], source[k]) for k in own if not k.endswith("tracked"))
     assert len(backbone.layers(found.body)) >= 14
     assert found.architecture.args == {"pad_type": "same"}
+
+
+def test_a_pretrained_whitening_layer_is_kept(prepared: Prepared, tmp_path: Path) -> None:
+    """It was computed anew from the new images, in whose terms the later layers do not think."""
+    folder = save_project(tmp_path / "speednet", "speednet", prepared.manifest.channels, 32)
+    model = transfer(backbone=str(folder), head={**HEAD, "epochs": 0}, image_size=32)
+    trained = run(prepared, model)
+    assert state(trained.network.body) == as_loaded(prepared, model)

@@ -99,7 +99,8 @@ def train(
     network.to(compute.device)
     train_images = examples.load(prepared, "train", described["input"], compute, subset)
     val_images = examples.load(prepared, "val", described["input"], compute)
-    _whiten(network, train_images)
+    if isinstance(model, Scratch):
+        _whiten(network, train_images)
 
     saved = checkpoint.load() if checkpoint else None
     if saved and saved["weights"] != described["weights"]:
