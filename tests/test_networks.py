@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from vision import saved
 from vision.errors import UserError
@@ -102,6 +103,15 @@ def test_a_grey_cnn_sees_brightness_alone() -> None:
     colours = torch.randn(2, 3, 16, 16)
     luma = (colours * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
     torch.testing.assert_close(net(colours), net(luma.expand(-1, 3, -1, -1)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["timm/densenet121", "timm/resnetv2_50", "timm/nf_resnet26", "timm/resnet26d", "timm/resnet18"],
+)
+def test_a_small_stem_has_no_pooling(name: str) -> None:
+    net = network(name, 3, 32, stem="small")
+    assert not any(isinstance(module, nn.MaxPool2d) for module in net.body.modules())
 
 
 @pytest.mark.parametrize("name", ["timm/resnet18", "timm/resnet34", "timm/efficientnet_b0"])

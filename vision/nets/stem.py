@@ -29,4 +29,19 @@ def keep_resolution(net: str, body: nn.Module) -> None:
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     setattr(body.get_submodule(parent), attribute, convolution)
     if isinstance(getattr(body, "maxpool", None), nn.Module):
-        body.maxpool = nn.Identity()
+        body.maxpool = nn.Identity()  # timm's ResNets: pooling, a convolution, or both with a blur
+    else:
+        _take_out_pooling(body, convolution)
+
+
+def _take_out_pooling(body: nn.Module, first: nn.Module) -> None:
+    """Of the layers between the first and the next strided one."""
+    modules = iter(list(body.named_modules()))
+    next(module for _, module in modules if module is first)
+    for name, module in modules:
+        if isinstance(module, nn.MaxPool2d):
+            parent, _, attribute = name.rpartition(".")
+            setattr(body.get_submodule(parent), attribute, nn.Identity())
+            return
+        if getattr(module, "stride", 1) not in (1, (1, 1)):
+            return
