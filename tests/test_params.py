@@ -144,11 +144,19 @@ def test_a_network_gets_the_arguments_that_were_left_at_their_default() -> None:
     assert plain.arguments == params.CNN(depth=4).model_dump()
 
 
-def test_numbers_have_no_classes_to_balance() -> None:
-    content = changed("models.plain.balance", "weights")
+@pytest.mark.parametrize(("key", "value"), [("balance", "weights"), ("label_smoothing", 0.1)])
+def test_numbers_have_no_classes_to_balance_or_to_smooth(key: str, value: Any) -> None:
+    content = changed(f"models.plain.{key}", value)
     content["data"] = {"source": "utkface", "path": "x", "task": "regression"}
     content["labels_per_class"] = ["all"]
-    with pytest.raises(UserError, match=r"models\.plain: balance is for classes"):
+    with pytest.raises(UserError, match=rf"models\.plain: {key} is for classes"):
+        params.check(content)
+
+
+def test_a_backbone_that_dvc_does_not_watch_is_refused() -> None:
+    """What is in `models` might be made after what starts from it."""
+    content = changed("models.frozen.backbone", "models/resnet20/all-0")
+    with pytest.raises(UserError, match=r"models\.frozen: .*resnet20/all-0 .* below backbones/"):
         params.check(content)
 
 

@@ -84,7 +84,7 @@ class Transfer(Section):
     `finetune` trains the last layers too; with both, the head comes first."""
 
     backbone: str
-    """timm/NAME, or a folder that holds a model of this project."""
+    """timm/NAME, or a folder below backbones/ that holds a model of this project."""
     weights: str | None = "pretrained"
     """pretrained: the folder's own, or the hub's; a .safetensors or .pth file, of which DVC notices
     a change if it lies in backbones/; null: random."""

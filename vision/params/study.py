@@ -14,6 +14,7 @@ from vision.params.models import Model, Scratch, Transfer, phases
 from vision.params.runtime import Runtime
 from vision.params.section import Section
 
+BACKBONES = ("timm/", "backbones/")
 Labels = Literal["all"] | PositiveInt
 
 
@@ -66,6 +67,11 @@ class Params(Section):
         if self.evaluation.tolerance is not None and self.data.task != "regression":
             raise ValueError("evaluation.tolerance is for task: regression")
         for name, model in self.models.items():
+            if isinstance(model, Transfer) and not model.backbone.startswith(BACKBONES):
+                raise ValueError(
+                    f"models.{name}: backbone {model.backbone} is neither timm/NAME nor a folder "
+                    "below backbones/, where DVC sees what is in it: copy the folder there"
+                )
             for recipe in phases(model).values():
                 classes = recipe.loss == "cross_entropy"
                 if recipe.loss and classes != (self.data.task == "classification"):
@@ -74,6 +80,8 @@ class Params(Section):
                     )
                 if recipe.balance and self.data.task == "regression":
                     raise ValueError(f"models.{name}: balance is for classes")
+                if recipe.label_smoothing and self.data.task == "regression":
+                    raise ValueError(f"models.{name}: label_smoothing is for classes")
                 if recipe.balance == "sampling" and recipe.augment.flip == "alternating":
                     raise ValueError(
                         f"models.{name}: flip: alternating wants each image once an epoch; with "
