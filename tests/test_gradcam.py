@@ -90,6 +90,16 @@ def test_every_network_has_maps(net: str, outputs: int) -> None:
     assert max(found.max(), gradcam.maps(network, inputs, answers).max()) == 255
 
 
+def test_heads_of_an_attention_are_no_places() -> None:
+    """At 128 pixels a head has 64 features for each of 65 tokens, nearly a square."""
+    expects = Input(3, 128, 128, [0.5] * 3, [0.25] * 3)
+    args = {"img_size": 128, "qk_norm": True, "depth": 2}
+    architecture = Architecture("timm/vit_tiny_patch16_224", args)
+    network = Network(build_body(architecture, expects), expects, 2, 0.0)
+    found = gradcam.maps(network, torch.randn(1, 3, 128, 128), torch.tensor([0]))
+    assert found.shape == (1, 8, 8)
+
+
 def test_the_worst_come_first() -> None:
     logits = np.log([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.99, 0.01]]).astype(np.float32)
     assert mistakes.worst(logits, np.array([1, 0, 1, 1])).tolist() == [3, 0, 1]

@@ -51,7 +51,7 @@ def maps(network: Network, inputs: Tensor, answers: Tensor) -> NDArray[np.uint8]
 
     def keep(module: nn.Module, arguments: Any, output: Any) -> Any:
         """Have the gradient reach back to this output, as long as no later one has places."""
-        if not isinstance(output, Tensor) or not _has_places(output, inputs):
+        if not isinstance(output, Tensor) or not _has_places(output, last[0]):
             return None
         last[0] = output.detach().requires_grad_()
         return last[0].clone()  # the next layer may work in place
@@ -73,10 +73,12 @@ def maps(network: Network, inputs: Tensor, answers: Tensor) -> NDArray[np.uint8]
     return values
 
 
-def _has_places(output: Tensor, inputs: Tensor) -> bool:
-    """Whether a layer's output is maps [B, C, h, w] of the image: more than one place, and its
-    proportions but for rounding, which the heads of an attention [B, heads, tokens, F] have not."""
+def _has_places(output: Tensor, before: Tensor) -> bool:
+    """Whether a layer's output is maps [B, C, h, w] of the image, as those before it are: more than
+    one place but no more than they have, and their proportions but for rounding. The heads of an
+    attention, [B, heads, tokens, F], have one or the other wrong."""
     if output.ndim != 4 or output[0, 0].numel() == 1:
         return False
-    (h, w), (height, width) = output.shape[2:], inputs.shape[2:]
-    return abs(h * width / height - w) <= 1
+    (h, w), (height, width) = output.shape[2:], before.shape[2:]
+    rounding = 0 if height == width else 1
+    return h <= height and w <= width and abs(h * width / height - w) <= rounding
