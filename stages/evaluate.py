@@ -60,7 +60,9 @@ def _evaluate(run: Run, prepared: Prepared, study: Params, folder: Path) -> None
             raise UserError(f"{run}: {error}") from None
         if split != "train":
             np.save(folder / f"{split}.npy", predicted)
-        if split == "test":
+        if split != "test":
+            found[split].pop("confusion", None)  # K² numbers, which nobody reads
+        else:
             gradcam.of_mistakes(network, images, predicted, targets).save(folder)
     _write(folder / "metrics.json", found)
     if run.labels != study.settings[0]:

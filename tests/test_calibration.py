@@ -95,6 +95,29 @@ def test_the_interval_of_the_ece_holds_at_its_level() -> None:
     assert np.mean(missed) < 0.1
 
 
+@pytest.mark.parametrize(("size", "least"), [(100, 0.98), (1000, 0.99)])
+def test_nearly_faultless_models_are_not_called_badly_calibrated(size: int, least: float) -> None:
+    """40 and 10 of 100 calibrated ones were: draws from images without a mistake have none."""
+    called = []
+    for seed in range(60):
+        generator = np.random.default_rng(seed)
+        sure = generator.uniform(least, 1, size)
+        right = generator.random(size) < sure
+        low, high = calibration.ece_interval([(sure, right)], draws=200)
+        called.append(low > 0)
+        assert low <= calibration.bins(sure, right).ece <= high
+    assert np.mean(called) <= 0.07
+
+
+def test_a_seed_without_a_mistake_on_validation_has_no_say_in_the_temperature() -> None:
+    logits, targets = calibrated(2000)
+    fit = calibration.fit_temperature(2 * logits, targets)
+    faultless = 20 * np.eye(4)[targets]
+    found = calibration.measure([faultless, 2 * logits], targets, [logits, logits], targets)
+    assert found.temperature == pytest.approx(fit)
+    assert (found.fitted, found.seeds) == (1, 2)
+
+
 def test_a_model_is_measured_over_its_seeds() -> None:
     logits, targets = calibrated(3000)
     other, _ = calibrated(3000, seed=1)

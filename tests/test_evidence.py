@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from vision import params
 from vision.evaluation import results
 from vision.evaluation.convergence import course, reached
 from vision.evaluation.cost import front
-from vision.evaluation.crossing import crossing, crossings
+from vision.evaluation.crossing import crossing, crossings, labels_a_class
 from vision.evaluation.variants import changes, variants
 from vision.params import Run
 
@@ -198,6 +199,24 @@ def test_a_crossing_that_nobody_can_place_has_an_open_interval(study: Maker) -> 
     assert place.clear == 0
     report.main()
     assert "fewer than 10 to more than 80: they may not cross at all" in page().text
+
+
+def test_more_labels_than_a_class_holds_are_all_of_them(study: Maker) -> None:
+    """200 of 80 were drawn beyond all, and the curves crossed where there are no data."""
+    found = study(replace(LADDER, labels=("all", 200, 40, 10)))
+    steps = ("10", "40", "200", "all")
+    answer(found, {("net", x): y for x, y in zip(steps, (0.5, 0.6, 0.6, 0.9), strict=True)}
+        | {("tuned", x): 0.7 for x in steps})  # fmt: skip
+    assert [labels_a_class(found, x) for x in steps] == [10, 40, 80, 80]
+    place = crossing(found)
+    assert place
+    assert place.range == pytest.approx((10, 80))
+    assert place.settings == 3
+    assert all(10 <= x <= 80 for x in place.places)
+
+
+def test_one_number_of_labels_has_no_crossing(study: Maker) -> None:
+    assert crossing(study(replace(LADDER, labels=("all", 200)))) is None
 
 
 def test_every_pair_is_on_the_page_with_its_words(study: Maker) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 
 from stages import extra as extra_stage
 from stages import report
@@ -21,7 +22,7 @@ from tests.images import (
 from tests.results import Made, make
 from vision.errors import UserError
 from vision.evaluation import results
-from vision.evaluation.extra import drop
+from vision.evaluation.extra import drop, of_means, of_shares
 from vision.packing import pack, pack_test
 from vision.params import Data, check
 from vision.prepared import Prepared
@@ -147,6 +148,25 @@ def test_the_interval_of_a_drop_holds_at_its_level(study: results.Study) -> None
                 np.save(folder / f"{name}.npy", np.eye(3, dtype=np.float32)[answers])
         clear += drop(study, "phone", "frozen").difference.clear
     assert clear <= 12
+
+
+@pytest.mark.parametrize(("rate", "own", "further"), [(0.99, 1000, 50), (0.9, 1000, 10)])
+def test_few_images_that_are_all_right_are_no_better(rate: float, own: int, further: int) -> None:
+    """Welch's test called equal sets different in 63 and 35 of 100 trials."""
+    generator = np.random.default_rng(0)
+
+    def answers(size: int) -> NDArray[np.float64]:
+        return (generator.random(size) < rate).astype(float)
+
+    called = [of_shares(answers(own), answers(further)).clear for _ in range(200)]
+    assert np.mean(called) <= 0.07
+
+
+def test_a_single_image_tells_nothing() -> None:
+    first = np.r_[np.ones(900), np.zeros(100)]
+    for answer in (0.0, 1.0):
+        assert not of_shares(first, np.array([answer])).clear
+    assert not of_means(-first, np.array([-40.0])).clear
 
 
 def test_the_page_tells_of_the_drop(study: results.Study) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vision.evaluation import regression
-from vision.evaluation.metrics import wilson
+from vision.evaluation.shares import wilson
 
 
 def test_the_radius_is_the_error_of_its_rank() -> None:

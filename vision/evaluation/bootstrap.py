@@ -20,13 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, stdtr, stdtrit
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_rel
 
 Floats = NDArray[np.floating[Any]]
 
 DRAWS = 4999
 """The ends of a 95 % interval then stand to about a hundredth of its width."""
 LEVEL = 0.95
+ROUNDING = 1e-12
+"""Of a mean: seeds that lie no further apart than this share of it are equal."""
 COUNTED = 10
 """Draws beyond zero, at least, whose share says how probable it is."""
 CHUNK = 2**22
@@ -47,10 +49,11 @@ class Seeds:
         """Of one model, or of the difference of two (merits as in `images`)."""
         many = [x for x in merits if len(x) > 1]
         parts = np.array([x.mean(axis=1).var(ddof=1) / len(x) for x in many])
-        if not parts.any():
+        error = float(parts.sum() ** 0.5)
+        if error <= ROUNDING * max((float(np.abs(x).mean()) for x in many), default=0.0):
             return cls(0.0, np.inf)
         freedom = parts.sum() ** 2 / np.sum(parts**2 / [len(x) - 1 for x in many])
-        return cls(float(parts.sum() ** 0.5), float(freedom))
+        return cls(error, float(freedom))
 
     def draws(self, generator: np.random.Generator, count: int) -> Floats:
         """So many draws of it, [count]."""
@@ -137,10 +140,16 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     return float(binomtest(alone, alone + other).pvalue) if alone + other else 1.0
 
 
-def unseen(images: int) -> float:
-    """The largest share of images that might be so when none of so many is, at 95 % (Clopper and
-    Pearson 1934). Draws from images of which none is know nothing of it."""
-    return float(1 - ((1 - LEVEL) / 2) ** (1 / images))
+def paired_t(first: Floats, second: Floats) -> float:
+    """The p-value of Student's t-test that two models' numbers on the same images have one mean; 1
+    where the images are too few, or the numbers the same.
+
+    Args:
+        first, second: one number an image, [N].
+    """
+    if len(first) < 2 or np.array_equal(first, second):
+        return 1.0
+    return float(ttest_rel(first, second).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
+from vision.evaluation.shares import unseen, wilson
+
 Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
 
@@ -49,17 +51,21 @@ class Calibration:
 
     confidence: float
     accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    """Wilson's 95 % interval of `accuracy`."""
     ece: float
     ece_low: float
     ece_high: float
-    """The 95 % interval of `ece`, over the choice of test images."""
+    """The 95 % interval of `ece`. Both are over the choice of test images."""
     brier: float
     loss: float
     """Mean negative log likelihood, nats."""
     temperature: float
-    """The geometric mean of the temperatures."""
+    """The geometric mean of those that could be fitted; 1 where none could."""
     fitted: int
-    """Seeds whose validation predictions could be fitted."""
+    """How many of the seeds' could be."""
+    seeds: int
     scaled_ece: float
     scaled_loss: float
     """The same with each seed's logits divided by its temperature."""
@@ -81,10 +87,12 @@ def measure(
         targets: class indices, [N].
     """
     fits = [fit_temperature(logits, validation_targets) for logits in validation]
+    found = [fit for fit in fits if fit is not None]
     temperatures = [1.0 if fit is None else fit for fit in fits]
     scaled = [logits / t for logits, t in zip(test, temperatures, strict=True)]
     answers = [confidence(logits, targets) for logits in test]
     low, high = ece_interval(answers)
+    ends = wilson(np.mean([right for _, right in answers], axis=0).sum(), len(targets))
 
     def mean(numbers: Sequence[float]) -> float:
         return float(np.mean(numbers))
@@ -92,13 +100,16 @@ def measure(
     return Calibration(
         confidence=mean([sure.mean() for sure, _ in answers]),
         accuracy=mean([right.mean() for _, right in answers]),
+        accuracy_low=float(ends[0]),
+        accuracy_high=float(ends[1]),
         ece=mean([bins(*answer).ece for answer in answers]),
         ece_low=low,
         ece_high=high,
         brier=mean([brier(logits, targets) for logits in test]),
         loss=mean([loss(logits, targets) for logits in test]),
-        temperature=float(np.exp(np.mean(np.log(temperatures)))),
-        fitted=sum(fit is not None for fit in fits),
+        temperature=float(np.exp(np.mean(np.log(found)))) if found else 1.0,
+        fitted=len(found),
+        seeds=len(fits),
         scaled_ece=mean([bins(*confidence(logits, targets)).ece for logits in scaled]),
         scaled_loss=mean([loss(logits, targets) for logits in scaled]),
     )
@@ -138,6 +149,9 @@ def ece_interval(
     interval if, with the noise of the resampled test images on top of it, the ECE that was found
     lies among the middle 95 %. That depends on where the bins' true gaps are: as they were found,
     or, for a model that is too sure or too unsure throughout, the same in each bin. Both are taken.
+    An ECE of 0 needs no resampling, which knows too little of a model that is nearly always right:
+    it belongs to the interval if answers that are right as often as they are sure have an ECE as
+    large as the one found. Where every answer is right, as many more as `unseen` says might not be.
 
     Args:
         answers: what `confidence` says, by seed, of the same images.
@@ -149,6 +163,14 @@ def ece_interval(
         found = [np.bincount(places[chosen], gap[chosen], BINS) for places, gap in parts]
         return np.array(found) / size
 
+    def chance(toss: Floats) -> Floats:
+        """The gaps if each answer were right as often as it is sure."""
+        found = [
+            np.bincount(places, (toss < sure) - sure, BINS)
+            for (places, _), (sure, _) in zip(parts, answers, strict=True)
+        ]
+        return np.array(found) / size
+
     def error(gaps: Floats) -> Floats:
         return np.abs(gaps).sum(axis=-1).mean(axis=-1)
 
@@ -157,13 +179,15 @@ def ece_interval(
     generator = np.random.default_rng(0)
     noise = np.array([gaps(generator.integers(0, size, size)) for _ in range(draws)]) - observed
     counts = np.array([bins(*answer).counts for answer in answers]) / size
-    inside = [found]
+    calibrated = [error(chance(generator.random(size))) for _ in range(draws)]
+    inside = [found, *([0.0] if found <= np.quantile(calibrated, 0.975) else [])]
     for shape in (observed, counts * np.sign(observed.sum(axis=1, keepdims=True))):
         scale = float(error(shape))
-        for true in np.linspace(0, 2.5 * found, STEPS) if scale else ():
+        for true in np.linspace(0, 2.5 * found, STEPS)[1:] if scale else ():
             low, high = np.quantile(error(shape * true / scale + noise), [0.025, 0.975])
             inside += [float(true)] if low <= found <= high else []
-    return min(inside), max(inside)
+    faultless = all(right.all() for _, right in answers)
+    return min(inside), max(inside) + (unseen(size) if faultless else 0.0)
 
 
 def brier(logits: Floats, targets: Indices) -> float:

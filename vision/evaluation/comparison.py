@@ -10,6 +10,7 @@ import numpy as np
 
 from vision.evaluation import bootstrap
 from vision.evaluation.bootstrap import Floats, Seeds
+from vision.evaluation.shares import unseen, wilson
 
 Key = TypeVar("Key")
 
@@ -64,19 +65,24 @@ class Comparison:
     def difference(self, first: str, second: str) -> Difference:
         """Compare two models, as a pair by itself.
 
-        Interval and p-value come from the bootstrap over seeds and images. A single seed of
-        answers has McNemar's exact test instead. Over several seeds McNemar would speak of the
-        trained networks at hand, and not of what training them again would give (Dietterich 1998;
-        Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks").
+        Interval and p-value come from the bootstrap over seeds and images. A single seed has
+        McNemar's exact test of its answers instead, or Student's of its errors. Over several seeds
+        these would speak of the trained networks at hand, and not of what training them again
+        would give (Dietterich 1998; Bouthillier et al. 2021, "Accounting for variance in machine
+        learning benchmarks").
         """
         a, b = self.merits[first], self.merits[second]
         draws, seeds = self.draws[first] - self.draws[second], Seeds.of(a, b)
         low, high = bootstrap.interval(draws, seeds)
         if self.answers and np.array_equal(a.mean(axis=0), b.mean(axis=0)):
-            few = bootstrap.unseen(a.shape[1])
+            few = unseen(a.shape[1])
             low, high = min(low, -few), max(high, few)
-        tossed = self.answers and len(a) == len(b) == 1
-        p = bootstrap.mcnemar(a[0] > 0, b[0] > 0) if tossed else bootstrap.p_value(draws, seeds)
+        if len(a) > 1 or len(b) > 1:
+            p = bootstrap.p_value(draws, seeds)
+        elif self.answers:
+            p = bootstrap.mcnemar(a[0] > 0, b[0] > 0)
+        else:
+            p = bootstrap.paired_t(a[0], b[0])
         return Difference(float(a.mean() - b.mean()), low, high, p)
 
     def pairs(self, order: list[str], planned: tuple[str, str] | None) -> list[Pair]:
@@ -99,11 +105,10 @@ class Comparison:
         merits = self.merits[model]
         low, high = bootstrap.interval(self.draws[model], Seeds.of(merits))
         if not self.answers:
-            return low, high
-        few = bootstrap.unseen(merits.shape[1])
-        low = min(low, 1 - few) if merits.all() else low
-        high = high if merits.any() else max(high, few)
-        return max(low, 0.0), min(high, 1.0)
+            return low, min(high, 0.0)  # merits of numbers are errors, negated
+        # few mistakes, or few right answers, are too few to draw from
+        least, most = wilson(merits.mean(axis=0).sum(), merits.shape[1])
+        return max(min(low, float(least)), 0.0), min(max(high, float(most)), 1.0)
 
 
 def _corrected(found: dict[Key, Difference]) -> dict[Key, Difference]:

@@ -18,6 +18,8 @@ from vision.params import Corruption, Corruptions
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+PART = 256
+"""Images that are changed at a time, as numbers four times the size of their pixels."""
 LARGE = 128
 """From this side on, in pixels, strengths are ImageNet-C's (made for 224), below it CIFAR-10-C's
 (made for 32)."""
@@ -60,26 +62,29 @@ def corrupt(images: Pixels, kind: Corruption, strength: int) -> Pixels:
     amount = STRENGTHS[kind][max(images.shape[1:3]) >= LARGE][strength - 1]
     if kind == "jpeg":
         return np.stack([_jpeg(image, int(amount)) for image in images])
-    changed = CHANGES[kind](images.astype(np.float32) / np.float32(255), amount)
-    return (np.clip(changed, 0, 1) * 255).astype(np.uint8)
+    generator, found = np.random.default_rng(0), np.empty_like(images)
+    for start in range(0, len(images), PART):
+        part = images[start : start + PART].astype(np.float32) / np.float32(255)
+        changed = np.clip(CHANGES[kind](part, amount, generator), 0, 1)
+        found[start : start + PART] = (changed * 255).astype(np.uint8)
+    return found
 
 
-def _noise(x: Floats, deviation: float) -> Floats:
-    drawn = np.random.default_rng(0).standard_normal(x.shape, np.float32)
-    return x + np.float32(deviation) * drawn
+def _noise(x: Floats, deviation: float, generator: np.random.Generator) -> Floats:
+    return x + np.float32(deviation) * generator.standard_normal(x.shape, np.float32)
 
 
-def _blur(x: Floats, deviation: float) -> Floats:
+def _blur(x: Floats, deviation: float, _: np.random.Generator) -> Floats:
     blurred: Floats = gaussian_filter(x, (0, deviation, deviation, 0), mode="nearest")
     return blurred
 
 
-def _contrast(x: Floats, left: float) -> Floats:
+def _contrast(x: Floats, left: float, _: np.random.Generator) -> Floats:
     mean = x.mean(axis=(1, 2), keepdims=True)
     return mean + np.float32(left) * (x - mean)
 
 
-def _brightness(x: Floats, more: float) -> Floats:
+def _brightness(x: Floats, more: float, _: np.random.Generator) -> Floats:
     """More of the largest channel, which is the value of HSV; hue and saturation stay."""
     value = x.max(axis=3, keepdims=True)
     lighter = np.minimum(value + np.float32(more), 1)
@@ -94,7 +99,7 @@ def _jpeg(image: Pixels, quality: int) -> Pixels:
     return np.asarray(Image.open(buffer)).reshape(image.shape)
 
 
-CHANGES: dict[Corruption, Callable[[Floats, float], Floats]] = {
+CHANGES: dict[Corruption, Callable[[Floats, float, np.random.Generator], Floats]] = {
     "gaussian_noise": _noise,
     "gaussian_blur": _blur,
     "contrast": _contrast,

@@ -1,7 +1,7 @@
 """At how many labels a class the lead passes from the best transfer model to the best from scratch,
 or the other way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from vision.evaluation.results import ACCURACY, Kind, Study
 class Crossing:
     """Between the curves of the best of each kind, chosen on validation at each setting."""
 
+    settings: int
+    """Labels settings that differ in how many labels there are."""
     range: tuple[float, float]
     """The fewest and the most labels a class in the study."""
     first: Kind
@@ -26,17 +28,18 @@ class Crossing:
     """The 95 % interval of a single place: 0 or infinity where it reaches beyond the range. Nan
     unless there is one place."""
     clear: int
-    """At how many settings the difference is clear."""
+    """At how many settings the difference is clear, corrected for their number."""
 
 
 def labels_a_class(study: Study, labels: str) -> float:
-    """A labels setting as a number; `all` is the training images' mean a class."""
+    """A labels setting as a number: how many a class has on average, where classes that hold fewer
+    give all that they have."""
     counts = study.prepared.manifest.class_counts["train"]
-    return sum(counts) / len(counts) if labels == "all" else float(labels)
+    return float(np.mean(counts if labels == "all" else np.minimum(counts, int(labels))))
 
 
 def crossing(study: Study) -> Crossing | None:
-    """Nothing for a study of one labels setting, of one kind of models, or of numbers.
+    """Nothing for a study of one number of labels, of one kind of models, or of numbers to predict.
 
     Curves are lines between settings, over the logarithm of the labels. The interval is that of
     vision.evaluation.bootstrap: each draw takes the same test images at every setting, and moves
@@ -44,7 +47,9 @@ def crossing(study: Study) -> Crossing | None:
     """
     if len(study.labels) < 2 or len(set(study.kinds.values())) < 2 or study.score is not ACCURACY:
         return None
-    settings = study.labels[::-1]
+    settings = _different(study)
+    if len(settings) < 2:
+        return None
     places = np.log([labels_a_class(study, x) for x in settings])
     pairs = [(study.best(x, "transfer"), study.best(x, "scratch")) for x in settings]
     merits = [
@@ -62,16 +67,23 @@ def crossing(study: Study) -> Crossing | None:
         spread = [_nearest(places, draw, found[0], bool(lead[0] > 0)) for draw in leads.T]
         tails = (1 - bootstrap.LEVEL) / 2, (1 + bootstrap.LEVEL) / 2
         low, high = np.exp(np.quantile(spread, tails, method="inverted_cdf"))
+    gaps = [study.difference(*pair, x) for pair, x in zip(pairs, settings, strict=True)]
+    corrected = bootstrap.holm([gap.p for gap in gaps])
     return Crossing(
+        settings=len(settings),
         range=(float(np.exp(places[0])), float(np.exp(places[-1]))),
         first="transfer" if lead[0] > 0 else "scratch",
         places=[float(np.exp(x)) for x in found],
         low=float(low),
         high=float(high),
-        clear=sum(
-            study.difference(*pair, x).clear for pair, x in zip(pairs, settings, strict=True)
-        ),
+        clear=sum(replace(gap, p=p).clear for gap, p in zip(gaps, corrected, strict=True)),
     )
+
+
+def _different(study: Study) -> list[str]:
+    """The labels settings, ascending; of those that come to the same labels, the smallest."""
+    found = {labels_a_class(study, x): x for x in study.labels}
+    return [found[x] for x in sorted(found)]
 
 
 def crossings(places: Floats, lead: Floats) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, softmax
+from scipy.special import softmax
 from sklearn.metrics import (
     confusion_matrix,
     mean_absolute_error,
@@ -17,6 +17,7 @@ from sklearn.metrics import (
 
 from vision.errors import UserError
 from vision.evaluation import calibration
+from vision.evaluation.shares import wilson
 
 Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
@@ -133,18 +134,6 @@ def regression(
     if tolerance is not None:
         found["within"] = float(np.mean(np.abs(predicted - exact) <= tolerance))
     return found
-
-
-def wilson(hits: ArrayLike, trials: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Wilson's 95 % interval of a share (Journal of the American Statistical Association 22, 1927),
-    which holds near 0 and 1 too; 0 to 1 where there were no trials. Hits may be means over seeds.
-    """
-    successes, total = np.asarray(hits, np.float64), np.asarray(trials, np.float64)
-    squared = ndtri(0.975) ** 2
-    middle = successes + squared / 2
-    share = successes / np.maximum(total, 1)
-    half = np.sqrt(squared * (total * share * (1 - share) + squared / 4))
-    return (middle - half) / (total + squared), (middle + half) / (total + squared)
 
 
 def confident_mistakes(logits: Floats, targets: Indices, count: int) -> tuple[Indices, Floats]:

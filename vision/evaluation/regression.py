@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.evaluation.metrics import wilson
+from vision.evaluation.shares import wilson
 
 Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]

@@ -132,9 +132,9 @@ class Study:
         """
         rows = self.summary.xs(labels, level="labels")
         tie = "val_loss" if "val_loss" in rows else "val_rmse"
-        keys = pd.DataFrame(
-            {"score": self.choice.best_first(rows[f"val_{self.choice.key}"]), "tie": rows[tie]}
-        )
+        scores = self.choice.best_first(rows[f"val_{self.choice.key}"])
+        # the same numbers add up to means that differ in the last digit
+        keys = pd.DataFrame({"score": scores.map("{:.12g}".format).astype(float), "tie": rows[tie]})
         return list(keys.sort_values(["score", "tie"], kind="stable").index)
 
     def best(self, labels: str, kind: Kind) -> str:
@@ -177,7 +177,8 @@ class Study:
         """Saved logits [N, K], or values [N, 1] in the target's unit."""
         path = run.under(self.evaluation) / f"{split}.npy"
         _require(path)
-        found: NDArray[np.float32] = np.load(path)
+        # mapped: all runs' logits may not fit into memory together
+        found: NDArray[np.float32] = np.load(path, mmap_mode="r")
         return found
 
     def mistakes(self, run: Run) -> Mistakes:

@@ -13,7 +13,7 @@ def sentence(study: Study, found: Crossing) -> str:
     other = "scratch" if found.first == "transfer" else "transfer"
     best = {kind: f"the best model {phrase}" for kind, phrase in PHRASES.items()}
     least, most = (about(x) for x in found.range)
-    settled = f"The difference is clear at {found.clear} of {len(study.labels)} settings."
+    settled = f"The difference is clear at {found.clear} of {found.settings} settings."
     if not found.places:
         return (
             f"From {least} to {most} labels a class the curves do not cross: {best[found.first]} "

@@ -14,7 +14,7 @@ from vision.evaluation.calibration import Calibration
 from vision.evaluation.results import Study
 from vision.reporting.listings import Cell, Table
 from vision.reporting.style import INK, WIDTH, Mark, canvas, marks, place, shorten, svg
-from vision.reporting.words import SPACE, percent, short
+from vision.reporting.words import SPACE, percent, plural, short
 
 COLUMNS = 3
 SHOWN = 9
@@ -90,7 +90,7 @@ def table(found: dict[str, Calibration]) -> Table:
             Cell(f"{100 * row.ece_low:.1f} to {100 * row.ece_high:.1f}", row.ece_low),
             _decimals(row.brier),
             _decimals(row.loss),
-            Cell(f"{row.temperature:.2f}" if row.fitted else "not fitted", row.temperature),
+            Cell(_temperature(row), row.temperature),
             Cell(percent(row.scaled_ece), row.scaled_ece),
             _decimals(row.scaled_loss),
         ]
@@ -101,13 +101,16 @@ def table(found: dict[str, Calibration]) -> Table:
 
 def sentence(winner: str, found: Calibration) -> str:
     """What the winner's calibration is, and what a temperature does to it."""
-    gap = 100 * (found.confidence - found.accuracy)
     sure = f"{winner} is on average {percent(found.confidence)} sure of its answers"
     right = f"right on {percent(found.accuracy)} of the test images"
     if found.ece_low == 0:
         verdict = "no more apart than chance could bring them"
+    elif found.confidence > found.accuracy_high:
+        verdict = "it is too sure of itself"
+    elif found.confidence < found.accuracy_low:
+        verdict = "it could be surer of itself"
     else:
-        verdict = "it is too sure of itself" if gap > 0 else "it could be surer of itself"
+        verdict = "as sure as it should be on the whole, but not at each level of confidence"
     said = f"{sure} and {right}: {verdict}."
     if not found.fitted:
         return f"{said} It made no mistake on validation, so no temperature could be fitted."
@@ -117,9 +120,22 @@ def sentence(winner: str, found: Calibration) -> str:
         if after != before
         else f"leaves its ECE on test at {before}{SPACE}%"
     )
-    return (
-        f"{said} Dividing its logits by {short(found.temperature)}, fitted on validation, {change}."
+    part = (
+        f" (of {found.fitted} of {plural(found.seeds, 'seed')}; the others made no mistake there)"
+        if found.fitted < found.seeds
+        else ""
     )
+    return (
+        f"{said} Dividing its logits by {short(found.temperature)}, fitted on validation{part}, "
+        f"{change}."
+    )
+
+
+def _temperature(row: Calibration) -> str:
+    if not row.fitted:
+        return "not fitted"
+    part = f" ({row.fitted} of {plural(row.seeds, 'seed')})" if row.fitted < row.seeds else ""
+    return f"{row.temperature:.2f}{part}"
 
 
 def _decimals(value: float) -> Cell:
