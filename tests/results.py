@@ -27,6 +27,9 @@ class Made:
     seeds: tuple[int, ...] = (0, 1, 2)
     classes: tuple[str, ...] = ("cat", "dog", "ship")
     """Empty for regression."""
+    unit: str = "years"
+    span: tuple[float, float] = (1, 80)
+    """Unit of the target in regression, and its least and greatest value."""
     counts: tuple[int, int, int] = (240, 60, 90)
     """Images in train, val and test."""
     side: int = 8
@@ -122,7 +125,7 @@ def _params(made: Made) -> dict[str, Any]:
             "source": "folder",
             "path": "data/source",
             "task": "classification" if classes else "regression",
-            "unit": "" if classes else "years",
+            "unit": "" if classes else made.unit,
         },
         "seeds": list(made.seeds),
         "labels_per_class": list(made.labels),
@@ -149,7 +152,7 @@ def _prepared(root: Path, made: Made) -> dict[str, Any]:
         if made.classes:
             targets[split] = np.arange(size) % len(made.classes)
         else:
-            targets[split] = generator.uniform(1, 80, size).astype(np.float32)
+            targets[split] = generator.uniform(*made.span, size).astype(np.float32)
         shape = (size, made.side, made.side, made.channels)
         images = (
             generator.integers(0, 90, shape)
@@ -168,7 +171,7 @@ def _prepared(root: Path, made: Made) -> dict[str, Any]:
     manifest = {
         "task": "classification" if size else "regression",
         "classes": list(made.classes),
-        "unit": "" if size else "years",
+        "unit": "" if size else made.unit,
         "height": made.side,
         "width": made.side,
         "channels": made.channels,

@@ -23,7 +23,8 @@ from vision.evaluation import results
 from vision.evaluation.suspects import suspects
 from vision.params import Run
 from vision.prepared import SPLITS, Prepared
-from vision.reporting import sizes, spread
+from vision.reporting import listings, sizes, spread
+from vision.reporting.words import NOTHING, target
 
 Maker = Callable[[Made], results.Study]
 
@@ -431,7 +432,7 @@ def test_the_page_says_so_when_bytes_may_vary_and_when_views_are_averaged(study:
 def test_a_regression_page_speaks_of_numbers_only(study: Maker) -> None:
     found = study(replace(REGRESSION, corruptions=True))
     for run in found.params.runs:
-        outputs = found.predictions(run, "test")
+        outputs = found.predictions(run, "test").copy()
         outputs[3] += 200
         np.save(run.under(found.evaluation) / "test.npy", outputs)
     report.main()
@@ -501,6 +502,55 @@ def test_a_model_that_learned_nothing_is_called_so(study: Maker) -> None:
     assert "always predicting the training mean" in page().text
 
 
+def test_equal_scores_are_a_tie_in_whatever_order_they_are_added_up(study: Maker) -> None:
+    found = study(SMALL)
+    scores = [0.9720279720279720, 0.8671328671328671, 0.8531468531468531]
+    for run in found.params.runs:
+        first = run.model in ("simple_cnn", "frozen")
+        nudge(run, "val", "accuracy", (scores if first else scores[::-1])[run.seed])
+        nudge(run, "val", "loss", 0.1 if run.model == "resnet20" else 0.2)
+    assert results.load(found.params).winner == "resnet20"
+
+
+def test_a_single_run_says_nothing_of_wrong_labels(study: Maker) -> None:
+    study(Made(scratch=("net",), transfer=(), seeds=(0,)))
+    report.main()
+    assert "nothing points to a wrong label" not in page().text
+    assert "suspects" not in page().ids
+
+
+def test_the_measure_that_chooses_heads_its_column(study: Maker) -> None:
+    study(SMALL)
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(content | {"select": {"metric": "f1"}}))
+    report.main()
+    assert "Validation F1" in page().text
+    assert "Validation accuracy" not in page().text.split("Learning")[0]
+
+
+def test_a_class_without_test_images_comes_last_without_numbers(study: Maker) -> None:
+    found = study(Made(classes=("cat", "dog", "ship"), labels=("all",)))
+    for run in found.params.runs:
+        path = run.under(Path("reports/evaluation")) / "metrics.json"
+        content = json.loads(path.read_text())
+        content["test"]["confusion"] = [[40, 5, 0], [3, 42, 0], [0, 0, 0]]
+        path.write_text(json.dumps(content))
+    rows = listings.per_class(results.load(found.params)).rows
+    assert rows[-1][0].text == "ship"
+    assert {cell.text for cell in rows[-1][2:]} == {NOTHING}
+
+
+def test_numbers_close_together_are_told_apart(study: Maker) -> None:
+    """36.9 and 37.3 degrees were both 37."""
+    found = study(replace(REGRESSION, unit="micrograms per cubic metre of air"))
+    path = found.prepared.root / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"target_std": 0.4}))
+    found = results.load(found.params)
+    assert target(found, 36.94) == "36.94"
+    report.main()
+    assert "micrograms per cubic metre of air" in page().text
+
+
 def test_names_from_users_data_are_only_text(study: Maker) -> None:
     study(Made(classes=(HOSTILE, "</style>", "{{ 7 * 7 }}", "a<b>&")))
     report.main()
@@ -522,6 +572,9 @@ def test_names_from_users_data_are_only_text(study: Maker) -> None:
         pytest.param(Made(transfer=()), id="scratch only"),
         pytest.param(Made(scratch=(), labels=(5,)), id="transfer only, few labels only"),
         pytest.param(Made(epochs=0), id="no epochs"),
+        pytest.param(replace(REGRESSION, span=(7, 7)), id="the same number everywhere"),
+        pytest.param(replace(REGRESSION, span=(1.6e9, 1.6e9 + 300)), id="large numbers"),
+        pytest.param(Made(classes=tuple("犬猫" * 9 + str(i) for i in range(70))), id="70 classes"),
         pytest.param(Made(classes=(), labels=("all",), epochs=0), id="regression, no epochs"),
         pytest.param(Made(epochs=1, classes=("no", "yes"), labels=("all",)), id="one epoch"),
         pytest.param(Made(skill=dict.fromkeys(("simple_cnn", "frozen"), 1.0)), id="no mistakes"),

@@ -18,7 +18,17 @@ from vision.evaluation.results import Study
 from vision.prepared import Split
 from vision.reporting.listings import Cell, Table
 from vision.reporting.style import INK, WIDTH, canvas, legend, marks, place, shorten, svg
-from vision.reporting.words import SPACE, count, minus, percent, ratio, short, words
+from vision.reporting.words import (
+    NOTHING,
+    SPACE,
+    count,
+    minus,
+    percent,
+    plural,
+    ratio,
+    target,
+    words,
+)
 
 Floats = NDArray[np.floating[Any]]
 
@@ -52,7 +62,7 @@ def by_band(study: Study) -> Figure:
 def within(study: Study) -> Figure:
     """Share of the test images whose error is no larger than any number: the cumulative score."""
     constant = np.abs(_median_errors(study))
-    reach = np.linspace(0, np.quantile(constant, 0.9), 200)
+    reach = np.linspace(0, np.quantile(constant, 0.9) or constant.max() or 1.0, 200)
 
     def shares(errors: Floats) -> Floats:
         ordered = np.sort(np.abs(errors), axis=None)
@@ -109,12 +119,18 @@ def errors(study: Study) -> Table:
             Cell(say.value(row["mae"]), row["mae"]),
             Cell(say.value(row["rmse"]), row["rmse"]),
             Cell(minus(f"{row['r2']:z.3f}"), row["r2"]),
-            Cell(ratio(row["mae"] / row["median_mae"]), row["mae"] / row["median_mae"]),
+            _share_of_the_medians(row),
             *([] if tolerance is None else [Cell(percent(row["within"]), row["within"])]),
         ]
         for name, row in {**models, **constants}.items()
     ]
     return Table(head, rows, marked=0)
+
+
+def _share_of_the_medians(row: dict[str, Any]) -> Cell:
+    if not row["median_mae"]:
+        return Cell(NOTHING, math.inf)
+    return Cell(ratio(row["mae"] / row["median_mae"]), row["mae"] / row["median_mae"])
 
 
 def coverage(study: Study) -> Coverage | None:
@@ -138,7 +154,7 @@ def bands(study: Study, held: Coverage | None) -> Table:
         size, bias = float(np.abs(found[:, part]).mean()), float(found[:, part].mean())
         rows.append(
             [
-                Cell(f"{short(low)} to {short(high)}", low),
+                Cell(f"{target(study, low)} to {target(study, high)}", low),
                 Cell(count(len(part)), len(part)),
                 Cell(say.value(size), size),
                 Cell(say.number(bias, True), bias),
@@ -156,12 +172,14 @@ def sentence(study: Study, held: Coverage | None) -> str:
     parts = regression.bands(study.prepared.targets("test"))
     worst = parts[int(np.argmin(held.by_band))]
     found = study.prepared.targets("test")[worst]
-    ends = f"{short(float(found.min()))} and {short(float(found.max()))}{_after(say.unit)}"
+    low, high = (target(study, float(x)) for x in (found.min(), found.max()))
+    ends = f"{low} and {high}{_after(say.unit)}"
+    least = f"{100 * min(held.by_band):.0f}{SPACE}%"
     return (
         f"{study.winner}'s prediction ± {say.value(held.radius)} holds {LEVEL} of the validation "
         f"images. On test it holds {percent(held.share)} (95{SPACE}% interval "
-        f"{100 * held.low:.1f} to {100 * held.high:.1f}); the fewest, "
-        f"{100 * min(held.by_band):.0f}{SPACE}%, where the true value is between {ends}."
+        f"{100 * held.low:.1f} to {100 * held.high:.1f}); of {plural(len(parts), 'band')} of the "
+        f"true value, the fewest, {least}, between {ends}."
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,18 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from vision.evaluation.crossing import Crossing, labels_a_class
 from vision.evaluation.results import ACCURACY, Study
-from vision.reporting.style import INK, WIDTH, Mark, canvas, legend, marks, place, shorten, svg
+from vision.reporting.style import (
+    INK,
+    WIDTH,
+    Mark,
+    canvas,
+    legend,
+    longest,
+    marks,
+    place,
+    shorten,
+    svg,
+)
 from vision.reporting.tables import history
 from vision.reporting.words import Words, labels_name, words
 
@@ -20,6 +32,8 @@ ROW = 25
 """Height of one line of a list of models, in pixels."""
 COLUMNS = 2
 """Small multiples side by side."""
+UNIT = 6
+"""A longer unit stands at the axis alone."""
 DOTS = 1500
 """Test images in a scatter."""
 
@@ -34,10 +48,11 @@ def comparison(study: Study) -> Figure:
     above = 24 if several else 6
     figure = canvas(len(study.labels) * (above + panel + 34) + 10)
     names = [shorten(name, 22) for name in order]
+    beside = say if len(say.unit) <= UNIT else replace(say, unit="")
     texts = {
-        index: say.value(row[key], row[f"{key}_std"]) for index, row in study.summary.iterrows()
+        index: beside.value(row[key], row[f"{key}_std"]) for index, row in study.summary.iterrows()
     }
-    left, right = 14 + 7 * max(map(len, names)), 12 + 7 * max(map(len, texts.values()))
+    left, right = 14 + longest(names), 12 + longest(texts.values())
     for i, labels in enumerate(study.labels):
         top = above + i * (above + panel + 34)
         axes = place(figure, left, top, WIDTH - left - right, panel)
@@ -224,8 +239,7 @@ def in_unit(say: Words) -> str:
 
 def columns_of(names: Sequence[str]) -> int:
     """How many names stand side by side in a legend."""
-    longest = max(map(len, names))
-    return 3 if longest <= 14 else 2
+    return 3 if longest(names) <= 7 * 14 else 2
 
 
 def _limits(histories: Sequence[pd.DataFrame], what: str, bounded: bool) -> tuple[float, float]:

@@ -62,7 +62,7 @@ def _all(study: Study) -> Iterator[Figure]:
         yield _labels(study)
     yield from _confusions(study) if study.score is ACCURACY else _predicted(study)
     yield from _mistakes(study)
-    if len(study.results) > 1:
+    if len(study.kinds) * len(study.params.seeds) > 1:
         yield from _suspects(study)
     yield from [_reliability(study)] if study.score is ACCURACY else _numbers(study)
     if study.params.evaluation.corruptions:
@@ -311,7 +311,7 @@ def _distribution(study: Study) -> Figure:
 
 def _samples(study: Study) -> Figure:
     what = (
-        "the first of each class"
+        f"the first of {_each_class(study)}"
         if study.score is ACCURACY
         else "from the smallest to the largest target"
     )
@@ -326,7 +326,9 @@ def _samples(study: Study) -> Figure:
 
 def _means(study: Study) -> Figure:
     what = (
-        "each class" if study.score is ACCURACY else "each fifth of the images, in order of target"
+        _each_class(study)
+        if study.score is ACCURACY
+        else "each fifth of the images, in order of target"
     )
     return Figure(
         "means",
@@ -337,3 +339,10 @@ def _means(study: Study) -> Figure:
         "the light, the background, where things stand.",
         f"The mean training image of {what}.",
     )
+
+
+def _each_class(study: Study) -> str:
+    size = len(study.prepared.manifest.classes)
+    if size <= pictures.CLASSES:
+        return "each class"
+    return f"each of the first {pictures.CLASSES} of {size} classes"

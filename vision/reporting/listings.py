@@ -1,5 +1,6 @@
 """The tables of the page."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from vision.prepared import SPLITS
 from vision.reporting import matrices
 from vision.reporting.words import (
     KINDS,
+    NOTHING,
     SPACE,
     SPLIT_NAMES,
     Words,
@@ -66,7 +68,7 @@ def comparison(study: Study) -> Table:
     head += [
         f"Test {say.name}",
         f"95{SPACE}% interval",
-        f"Validation {say.name}",
+        f"Validation {choice.name}",
         *(MEASURES[name] for name in others),
     ]
     head += ["Gap"]
@@ -158,13 +160,14 @@ def confused(study: Study) -> Table:
 
 
 def per_class(study: Study) -> Table:
-    """The winner's precision, recall and F1 for each class, worst F1 first, with 95 % intervals.
+    """The winner's precision, recall and F1 for each class, worst F1 first, with 95 % intervals;
+    classes without test images come last.
 
     From the counts of the confusion matrix, mean over seeds; with numbers where that has no room
     for names.
     """
     confusion = matrices.confusions(study, study.winner) / len(study.params.seeds)
-    found = metrics.per_class(confusion)
+    found, tested = metrics.per_class(confusion), confusion.sum(axis=1) > 0
     names = study.prepared.manifest.classes
     numbered = len(names) > matrices.NAMED
     rows = [
@@ -172,9 +175,12 @@ def per_class(study: Study) -> Table:
             *([Cell(str(i + 1), i + 1)] if numbered else []),
             _text(names[i]),
             _count(float(confusion[i].sum())),
-            *(_bounded(part, i) for part in found.values()),
+            *(
+                _bounded(part, i) if tested[i] else Cell(NOTHING, math.inf)
+                for part in found.values()
+            ),
         ]
-        for i in np.argsort(found["f1"].value, kind="stable").tolist()
+        for i in np.lexsort([found["f1"].value, ~tested]).tolist()
     ]
     head = ["Class", "Test images", "Precision", "Recall", "F1"]
     return Table(["No.", *head] if numbered else head, rows)

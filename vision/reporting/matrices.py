@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vision.evaluation.results import Study
-from vision.reporting.style import BLUE, INK, RED, WIDTH, canvas, place, shorten, svg
+from vision.reporting.style import BLUE, INK, RED, WIDTH, canvas, longest, place, shorten, svg
 
 NUMBERED = 20
 """Up to this many classes, cells carry numbers."""
@@ -26,7 +26,7 @@ def confusion(study: Study, model: str) -> Figure:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = len(classes)
     names = [shorten(name, 14) for name in classes]
-    margin = 24 + (7 * max(map(len, names)) if size <= NAMED else 20)
+    margin = 24 + (longest(names) if size <= NAMED else 20)
     side = min(WIDTH - margin - 12, 64 * size + 60)
     figure = canvas(side + margin + 12)
     axes = place(figure, margin, 8, side, side)
@@ -40,7 +40,7 @@ def confusion(study: Study, model: str) -> Figure:
     axes.set_xticks(
         ticks,
         shown,
-        rotation=90 if 7.5 * max(map(len, shown)) > side / len(ticks) else 0,
+        rotation=90 if 1.07 * longest(shown) > side / len(ticks) else 0,
         size=font,
     )
     axes.set_yticks(ticks, shown, size=font)

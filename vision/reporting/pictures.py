@@ -15,12 +15,14 @@ from scipy.special import softmax
 from vision.evaluation.results import Study
 from vision.evaluation.suspects import suspects
 from vision.reporting.style import FONTS, HEAD, WIDTH, shorten
-from vision.reporting.words import plural, short
+from vision.reporting.words import plural, target
 
 SIDE = 64
 """Larger images are scaled down to this many pixels, so that the page stays small."""
 MEANT, FEWEST = 2000, 20
 """Mean images are of this many in all, but of no fewer in one."""
+CLASSES = 60
+"""Classes of which images are shown, at most."""
 FIFTHS = 5
 SUSPECTS = 12
 """Images shown that no run gets right."""
@@ -46,7 +48,8 @@ class Group:
 
 
 def samples(study: Study) -> str:
-    """Training images: the first few of each class, or numbers from the least to the greatest."""
+    """Training images: the first few of each class (of CLASSES at most), or numbers from the
+    least to the greatest."""
     images, targets = study.prepared.images("train"), study.prepared.targets("train")
     classes = study.prepared.manifest.classes
     if not classes:
@@ -56,18 +59,19 @@ def samples(study: Study) -> str:
     each, columns = (6, 2) if len(classes) <= 20 else (2, 5)
     groups = [
         Group([Picture(images[i]) for i in np.flatnonzero(targets == index)[:each]], [name])
-        for index, name in enumerate(classes)
+        for index, name in enumerate(classes[:CLASSES])
     ]
     return _grid(groups, columns, each)
 
 
 def means(study: Study) -> str:
-    """The mean training image of each class, or of each fifth of the images by their target."""
+    """The mean training image of each class (of CLASSES at most), or of each fifth of the
+    images by their target."""
     images, targets = study.prepared.images("train"), study.prepared.targets("train")
     classes = study.prepared.manifest.classes
     if classes:
-        parts = [np.flatnonzero(targets == index) for index in range(len(classes))]
-        captions = [[name] for name in classes]
+        parts = [np.flatnonzero(targets == index) for index in range(len(classes[:CLASSES]))]
+        captions = [[name] for name in classes[:CLASSES]]
     else:
         parts = np.array_split(np.argsort(targets, kind="stable"), FIFTHS)
         parts = [part for part in parts if len(part)]
@@ -201,4 +205,4 @@ def _pair(true: str, answer: str) -> list[str]:
 
 def _number(study: Study, value: float) -> str:
     unit = study.prepared.manifest.unit
-    return f"{short(float(value))} {unit}".strip()
+    return f"{target(study, float(value))} {unit}".strip()

@@ -7,7 +7,18 @@ from matplotlib.figure import Figure
 
 from vision.evaluation.results import Study
 from vision.prepared import SPLITS, Split
-from vision.reporting.style import BLUE, COLOURS, RED, WIDTH, canvas, legend, place, shorten, svg
+from vision.reporting.style import (
+    BLUE,
+    COLOURS,
+    RED,
+    WIDTH,
+    canvas,
+    legend,
+    longest,
+    place,
+    shorten,
+    svg,
+)
 from vision.reporting.words import SPLIT_NAMES, count, plural, ratio
 
 LISTED = 40
@@ -33,7 +44,7 @@ def classes(study: Study) -> Figure:
     listed = size <= LISTED
     height = 20 * size if listed else 220
     names = [shorten(name, 24) for name in manifest.classes]
-    left = 16 + 7 * max(map(len, names)) if listed else 48
+    left = 16 + longest(names) if listed else 48
     figure = canvas(10 + height + 62)
     axes = place(figure, left, 10, WIDTH - left - 16, height)
     order = np.arange(size) if listed else np.argsort(-shares["train"], kind="stable")
@@ -80,7 +91,8 @@ def numbers(study: Study) -> Figure:
     """Histogram of the target in each split, in per cent of the split."""
     unit = study.prepared.manifest.unit
     targets = {split: study.prepared.targets(split) for split in SPLITS}
-    edges = np.histogram_bin_edges(np.concatenate(list(targets.values())), bins=20)
+    every = np.concatenate(list(targets.values())).astype(np.float64)
+    edges = np.histogram_bin_edges(every, bins=20)
     figure = canvas(10 + 220 + 62)
     axes = place(figure, 48, 10, WIDTH - 64, 220)
     handles = []

@@ -8,10 +8,11 @@ apart; marks and dashes say the same again for print in grey.
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
+from unicodedata import east_asian_width
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -139,6 +140,12 @@ def shorten(name: str, length: int) -> str:
         return name
     head = (length - 1) // 2
     return f"{name[: length - 1 - head]}…{name[len(name) - head :]}"
+
+
+def longest(texts: Iterable[str]) -> int:
+    """The pixels that the longest of these takes, about; signs of Chinese, Japanese and Korean are
+    twice as wide as letters."""
+    return max(7 * sum(1 + (east_asian_width(sign) in "WF") for sign in text) for text in texts)
 
 
 def svg(draw: Callable[P, Figure]) -> Callable[P, str]:

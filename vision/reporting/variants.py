@@ -8,7 +8,7 @@ from vision.evaluation.results import Study
 from vision.evaluation.variants import variants
 from vision.reporting.listings import Cell, Table
 from vision.reporting.pairs import judgement, p_text
-from vision.reporting.style import INK, WIDTH, canvas, marks, place, shorten, svg
+from vision.reporting.style import INK, WIDTH, canvas, longest, marks, place, shorten, svg
 from vision.reporting.words import NOTHING, SPACE, Words, words
 
 ROW = 25
@@ -30,9 +30,7 @@ def table(study: Study) -> Table:
                 Cell(say.value(score), score),
                 Cell(judgement(gap), judgement(gap)),
                 Cell(f"{say.number(gap.value, True)} {say.step}".strip(), gap.value),
-                Cell(NOTHING, 0.0)
-                if math.isnan(x.spread)
-                else Cell(say.number(x.spread), x.spread),
+                _spread(x.spread, say),
                 Cell(say.interval(gap), gap.low),
                 Cell(p_text(gap.p), gap.p),
                 Cell(changed, changed),
@@ -46,7 +44,7 @@ def chart(study: Study) -> Figure:
     """Difference of each variant from the baseline on validation, with its interval."""
     say, found, styles = words(study), variants(study), marks(study.kinds)
     names = [shorten(x.model, 30) for x in found]
-    left = 14 + 7 * max(map(len, names))
+    left = 14 + longest(names)
     figure = canvas(6 + ROW * len(found) + 40)
     axes = place(figure, left, 6, WIDTH - left - 12, ROW * len(found))
     axes.set_ylim(len(found) - 0.5, -0.5)

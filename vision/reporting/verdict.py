@@ -109,8 +109,8 @@ def _sentence(study: Study, gap: Difference, role: str) -> str:
     basis = f"95{SPACE}% interval {say.interval(gap)}, {seeds}, {images}"
     by = say.distance(gap.value)
     if gap.clear:
-        beats = "beats" if gap.value > 0 else "is behind"
-        answer = f"{winner} {beats} {rival}, {role}, by {by} ({basis})"
+        stands = "ahead of" if gap.value > 0 else "behind"
+        answer = f"{winner} is {by} {stands} {rival}, {role} ({basis})"
     elif gap.value:
         stands = "ahead of" if gap.value > 0 else "behind"
         answer = f"{winner} is {by} {stands} {rival}, {role}, which is within noise ({basis})"

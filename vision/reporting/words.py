@@ -105,6 +105,13 @@ def short(value: float) -> str:
     return minus(f"{value:,.{places}f}")
 
 
+def target(study: Study, value: float) -> str:
+    """A target or a prediction, to a hundredth of the targets' spread or so: 43, 36.94."""
+    spread = study.prepared.manifest.target_std or 1.0
+    places = max(0, 1 - math.floor(math.log10(spread)))
+    return minus(f"{value:,.{places}f}")
+
+
 def large(value: float) -> str:
     """950, 54 k, 41 M, 4.1 G."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
