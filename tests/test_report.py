@@ -551,6 +551,15 @@ def test_numbers_close_together_are_told_apart(study: Maker) -> None:
     assert "micrograms per cubic metre of air" in page().text
 
 
+def test_a_network_that_answers_one_class_is_called_so(study: Maker) -> None:
+    found = study(SMALL)
+    for run in found.params.runs:
+        if run.model == "resnet20":
+            nudge(run, "test", "accuracy", 1 / 3)
+    report.main()
+    assert "resnet20: no better than always answering the commonest class" in page().text
+
+
 def test_names_from_users_data_are_only_text(study: Maker) -> None:
     study(Made(classes=(HOSTILE, "</style>", "{{ 7 * 7 }}", "a<b>&")))
     report.main()

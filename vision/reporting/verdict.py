@@ -154,13 +154,25 @@ def _about_seeds(seeds: int) -> list[str]:
 
 def _about_baseline(study: Study) -> list[str]:
     if study.score is ACCURACY:
-        return []
+        return _about_the_commonest(study)
     best = study.row(study.winner, study.labels[0])
     if best["test_mae"] < min(best["test_baseline_mae"], best["test_median_mae"]):
         return []
     return [
         "No better than always predicting the training mean or median: the model has learned "
         "nothing of use."
+    ]
+
+
+def _about_the_commonest(study: Study) -> list[str]:
+    labels, counts = study.labels[0], study.prepared.manifest.class_counts["test"]
+    commonest = max(counts) / sum(counts)
+    names = [x for x in study.kinds if study.row(x, labels)["test_accuracy"] <= commonest]
+    if not names:
+        return []
+    return [
+        f"{', '.join(names)}: no better than always answering the commonest class. Where training "
+        "diverged, a lower learning rate or clip: 1.0 may help."
     ]
 
 
