@@ -23,6 +23,7 @@ setup: .venv/wrapped  ## install the locked packages into .venv (torch's CUDA bu
 
 repro: setup  ## run what params.yaml asks for and was not run yet (JOBS=2: two trainings at a time)
 	@python -m stages.check
+# DVC runs one stage at a time, but its locks let several `dvc repro` work side by side
 ifneq ($(JOBS),1)
 	@dvc repro preprocess
 	@share=$$(( ($$(getconf _NPROCESSORS_ONLN) + $(JOBS) - 1) / $(JOBS) )); \

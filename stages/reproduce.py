@@ -90,17 +90,13 @@ def _committed(clone: Path) -> dict[str, Any]:
     if not (clone / "dvc.lock").exists():
         raise UserError("the last commit has no dvc.lock: dvc repro, and commit what it made")
     status = json.loads(_printed(clone, "dvc", "status", "--json"))
-    changed, absent = (
-        set(_changed(status, ("modified", "new"))),
-        set(_changed(status, ("deleted",))),
-    )
-    data = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8")).get("data", {})
-    images = {data.get("path"), *data.get("extra_tests", {}).values()} & (changed | absent)
+    changed = set(_changed(status, ("modified", "new")))
+    images = _outside_git(clone, changed | set(_changed(status, ("deleted",))))
     if images:
         raise UserError(
-            f"the images in {', '.join(sorted(images))} are not in git, so that a clone has others "
-            "or none: keep them beside this folder, where clones find them too (data.path: "
-            f"../{Path(data['path']).name}), then dvc repro, and commit what it makes"
+            f"{', '.join(images)}: not in git, so that a clone has other files or none: keep them "
+            "beside this folder, where clones find them too (in params.yaml, ../"
+            f"{Path(images[0]).name}), then dvc repro, and commit what it makes"
         )
     if changed:
         raise UserError(
@@ -108,6 +104,23 @@ def _committed(clone: Path) -> dict[str, Any]:
             f"others for {', '.join(sorted(changed))}: dvc repro, and commit what it makes"
         )
     return _lock(clone)
+
+
+def _outside_git(clone: Path, names: set[str]) -> list[str]:
+    """Those of the names that are a stage's input, no stage's output, and not in git; what lies
+    outside of the clone aside. A hidden file may stand for an empty folder."""
+    stages = _lock(clone)["stages"].values()
+    inputs = {dep["path"] for stage in stages for dep in stage.get("deps", [])}
+    outputs = {out["path"] for stage in stages for out in stage.get("outs", [])}
+    return [
+        name
+        for name in sorted(names & (inputs - outputs))
+        if not name.startswith("..")
+        and all(
+            Path(file).name.startswith(".")
+            for file in _printed(clone, "git", "ls-files", "--", name).splitlines()
+        )
+    ]
 
 
 def _changed(status: Any, ways: tuple[str, ...], name: str = "") -> Iterator[str]:

@@ -108,12 +108,10 @@ def _sentence(study: Study, gap: Difference, role: str) -> str:
     images = f"the same {count(study.prepared.manifest.counts['test'])} test images"
     basis = f"95{SPACE}% interval {say.interval(gap)}, {seeds}, {images}"
     by = say.distance(gap.value)
-    if gap.clear:
+    if gap.value:
         stands = "ahead of" if gap.value > 0 else "behind"
-        answer = f"{winner} is {by} {stands} {rival}, {role} ({basis})"
-    elif gap.value:
-        stands = "ahead of" if gap.value > 0 else "behind"
-        answer = f"{winner} is {by} {stands} {rival}, {role}, which is within noise ({basis})"
+        doubt = "" if gap.clear else ", which is within noise"
+        answer = f"{winner} is {by} {stands} {rival}, {role}{doubt} ({basis})"
     else:
         answer = f"{winner} and {rival}, {role}, are equal ({basis})"
     times = time_ratios(study, winner, rival, labels)
