@@ -1,6 +1,7 @@
 """The engine under a stopwatch, and the bare steps beside it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,9 @@ class Stopwatch:
 
     images: int = 0
     seconds: float = 0.0
+
+    def resumed(self, rows: Sequence[Row], images: int) -> None:
+        """Nothing to do: there are no checkpoints."""
 
     def step(self, images: int) -> None:
         """Nothing to do."""

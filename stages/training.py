@@ -51,7 +51,7 @@ def train_run(kind: type[Scratch] | type[Transfer]) -> str:
         Live(str(report), dvcyaml=False, save_dvc_exp=False) as live,
         _bar(expected, str(run)) as bar,
     ):
-        progress = Progress(live, bar, lengths, continued=checkpoint.file.exists())
+        progress = Progress(live, bar, lengths)
         with checkpoint.saving_on_signals():
             trained = train(model, prepared, subset, run.seed, wanted, progress, checkpoint)
     folder = run.under(Path("models"))
@@ -79,13 +79,18 @@ class Moment:
 class Progress:
     """Follows training for the terminal, for dvclive, and for the page's question of how soon."""
 
-    def __init__(
-        self, live: Live, bar: "tqdm[Any]", lengths: dict[str, Length], continued: bool
-    ) -> None:
+    def __init__(self, live: Live, bar: "tqdm[Any]", lengths: dict[str, Length]) -> None:
         self.live, self.bar, self.lengths = live, bar, lengths
         self.images, self.seconds, self.epochs = 0, 0.0, 0
-        self.started = None if continued else time.perf_counter()
+        self.started: float | None = time.perf_counter()
         self.moments: list[Moment] = []
+
+    def resumed(self, rows: Sequence[Row], images: int) -> None:
+        self.started = None
+        for row in rows:
+            self.epoch(row, 0, 0.0)
+        done = self.moments[-1].images if self.moments else 0
+        self.bar.initial = self.bar.n = done + images  # the rate is of what comes after
 
     def step(self, images: int) -> None:
         self.bar.update(images)
@@ -117,7 +122,8 @@ class Progress:
 def _bar(images: int, name: str) -> "tqdm[Any]":
     # a log file wants fewer lines of progress than a terminal
     interval = 0.5 if sys.stderr.isatty() else 30
-    return tqdm(total=images, unit=" images", desc=name, mininterval=interval)
+    # the mean rate of all steps: that of the last few leaves out validation
+    return tqdm(total=images, unit=" images", desc=name, mininterval=interval, smoothing=0)
 
 
 def _parse(

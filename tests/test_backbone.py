@@ -1,6 +1,7 @@
 """Pretrained backbones: where weights come from, what stays frozen, what is refused."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ FINETUNE: dict[str, Any] = {
 
 
 class Silent:
+    def resumed(self, rows: Sequence[Row], images: int) -> None: ...
+
     def step(self, images: int) -> None: ...
 
     def epoch(self, row: Row, images: int, seconds: float) -> None: ...

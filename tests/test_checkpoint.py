@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,21 @@ class StopAfter:
 
     def __init__(self, checkpoint: Checkpoint | None = None, steps: int = -1) -> None:
         self.checkpoint, self.left, self.rows = checkpoint, steps, list[Row]()
+        self.images, self.epochs = 0, list[int]()
+
+    def resumed(self, rows: Sequence[Row], images: int) -> None:
+        self.rows, self.images = list(rows), images
 
     def step(self, images: int) -> None:
+        self.images += images
         self.left -= 1
         if self.left == 0 and self.checkpoint:
             self.checkpoint.stopping = True
 
     def epoch(self, row: Row, images: int, seconds: float) -> None:
         self.rows.append(row)
+        self.epochs.append(self.images)
+        self.images = 0
 
 
 def run(
@@ -128,6 +136,8 @@ def test_a_run_stopped_anywhere_ends_in_the_same_bytes(
         again, seen = run(model, prepared, Checkpoint("x", tmp_path))
         assert content(again) == content(whole), stop
         assert seen.rows == whole.rows, "the watcher is told of every epoch"
+        left = len(seen.epochs)
+        assert seen.epochs == watched.epochs[-left:] or not left, "and of every image"
         checkpoint.remove()
 
 

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ class Recorder:
 
     steps: list[int] = field(default_factory=list)
     epochs: list[tuple[Row, int]] = field(default_factory=list)
+
+    def resumed(self, rows: Sequence[Row], images: int) -> None:
+        raise AssertionError("nothing was interrupted")
 
     def step(self, images: int) -> None:
         self.steps.append(images)

@@ -1,5 +1,6 @@
 """What a training run leaves for the question of how soon a model is good."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ ROWS = [
 @pytest.mark.parametrize("continued", [False, True])
 def test_epochs_end_after_so_many_images_and_seconds(tmp_path: Path, continued: bool) -> None:
     with Live(str(tmp_path), dvcyaml=False, save_dvc_exp=False) as live, tqdm(disable=True) as bar:
-        progress = Progress(live, bar, LENGTHS, continued)
-        for row in ROWS:
-            # a continued run tells again of the epochs before the interruption, without images
-            progress.epoch(row, 0 if continued else 50, 0.0)
+        progress = Progress(live, bar, LENGTHS)
+        if continued:
+            progress.resumed(ROWS[:2], 12)
+        for row in ROWS[2 if continued else 0 :]:
+            progress.epoch(row, 50, 0.0)
     assert [x.epoch for x in progress.moments] == [1, 2, 3]
     assert [x.images for x in progress.moments] == [50, 100, 180]
     seconds = [x.seconds for x in progress.moments]
@@ -32,3 +34,16 @@ def test_epochs_end_after_so_many_images_and_seconds(tmp_path: Path, continued: 
         found = [x for x in seconds if x is not None]
         assert len(found) == 3
         assert 0 < found[0] < found[1] < found[2]
+
+
+def test_the_bar_of_a_continued_run_starts_where_it_stopped(tmp_path: Path) -> None:
+    with (
+        Live(str(tmp_path), dvcyaml=False, save_dvc_exp=False) as live,
+        tqdm(total=180, file=io.StringIO()) as bar,
+    ):
+        progress = Progress(live, bar, LENGTHS)
+        progress.resumed(ROWS[:2], 12)
+        assert bar.n == 112
+        progress.step(8)
+        assert bar.n == 120
+        assert bar.n - bar.initial == 8, "what the rate is taken from"

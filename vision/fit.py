@@ -65,6 +65,10 @@ class Row:
 class Watcher(Protocol):
     """Whoever wants to know how training goes."""
 
+    def resumed(self, rows: Sequence[Row], images: int) -> None:
+        """A run that was interrupted after these epochs, and so many images of the next, goes
+        on."""
+
     def step(self, images: int) -> None:
         """A step on so many images was taken."""
 

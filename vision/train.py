@@ -14,7 +14,7 @@ from vision import backbone, examples, features, fit, runtime, task
 from vision.checkpoint import Checkpoint
 from vision.errors import UserError
 from vision.examples import Images
-from vision.fit import Row, Watcher
+from vision.fit import Length, Row, Watcher
 from vision.nets.speednet import Whitening
 from vision.network import Architecture, Input, Network, build_body, count_parameters
 from vision.params import Finetune, Recipe, Runtime, Scratch, Transfer, phases
@@ -110,8 +110,9 @@ def train(
         started -= saved["seconds"]
         network.load_state_dict(saved["network"])
         rows = [Row(**row) for row in saved["rows"]]
-        for row in rows + [Row(**row) for row in saved["fit"]["rows"]]:
-            watcher.epoch(row, 0, 0.0)
+        before = rows + [Row(**row) for row in saved["fit"]["rows"]]
+        length = Length.of(phases(model)[saved["phase"]], len(subset))
+        watcher.resumed(before, saved["fit"]["step"] * length.batch_size)
     finished = {row.phase for row in rows}
     for phase, recipe in phases(model).items():
         rates: dict[nn.Parameter, float] = {}
