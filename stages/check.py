@@ -8,6 +8,7 @@ from pathlib import Path
 from stages import entry
 from vision import params
 from vision.errors import UserError
+from vision.files import CHECKPOINTS
 from vision.sources.archive import find
 
 WRITTEN = ("data/raw", "data/prepared", "data/extra")
@@ -23,7 +24,19 @@ def main() -> str:
     for name, path in study.data.extra_tests.items():
         _check_apart(path, f"data.extra_tests.{name}")
         find(path, f"data.extra_tests.{name}")
-    return f"params.yaml: {study.study}, {len(study.runs)} training runs"
+    return f"params.yaml: {study.study}, {len(study.runs)} training runs{_unfinished()}"
+
+
+def _unfinished() -> str:
+    """A line on the room that interrupted runs take, which nobody else says."""
+    sizes = [file.stat().st_size for file in CHECKPOINTS.glob("*.ckpt")]
+    if not sizes:
+        return ""
+    size = sum(sizes) / 1e6
+    return (
+        f"\n{CHECKPOINTS}: {len(sizes)} interrupted run(s), {size:,.1f} MB; each goes on when it "
+        "is asked for again, and can be deleted"
+    )
 
 
 def _check_apart(given: str, key: str) -> None:

@@ -16,6 +16,15 @@ def test_a_good_study_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert check.main() == "params.yaml: tiny, 3 training runs"
 
 
+def test_interrupted_runs_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_study(tmp_path, STUDY)
+    monkeypatch.chdir(tmp_path)
+    Path(".checkpoints").mkdir()
+    for name in ("a.ckpt", "b.ckpt"):
+        Path(".checkpoints", name).write_bytes(bytes(600_000))
+    assert ".checkpoints: 2 interrupted run(s), 1.2 MB" in check.main()
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

@@ -36,6 +36,10 @@ class Plan:
     samples: Tensor
     """At each place, int64 [N]."""
 
+    def to(self, device: torch.device) -> "Plan":
+        """The plan where the samples lie, so that no step waits for its part of it."""
+        return Plan(self.epoch, *(t.to(device) for t in (self.order, self.draws, self.samples)))
+
 
 def plan(
     samples: int,

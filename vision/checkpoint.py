@@ -22,9 +22,8 @@ from typing import Any
 import torch
 
 from vision.errors import Stopped, UserError
-from vision.files import sha256
+from vision.files import CHECKPOINTS, sha256
 
-ROOT = Path(".checkpoints")
 INTERVAL = 20.0
 """Seconds between checkpoints, at least."""
 SHARE = 0.02
@@ -40,7 +39,11 @@ class Checkpoint:
     """
 
     def __init__(
-        self, digest: str, root: Path = ROOT, interval: float = INTERVAL, share: float = SHARE
+        self,
+        digest: str,
+        root: Path = CHECKPOINTS,
+        interval: float = INTERVAL,
+        share: float = SHARE,
     ) -> None:
         self.file = root / f"{digest}.ckpt"
         self.interval, self.share = interval, share

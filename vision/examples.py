@@ -41,14 +41,19 @@ class Images:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def place(self) -> torch.device:
+        """Where they lie, and indices of them should."""
+        return self.pixels.device
+
     def batch(self, index: Tensor, plan: Plan | None, changes: Augment) -> Tensor:
-        """Network input float32 [B, C, H, W] for the images `index` (int64 [B], CPU), or, if there
-        is a plan, for those at these places of it, augmented as planned."""
-        chosen = (plan.samples[index] if plan else index).to(self.pixels.device)
+        """Network input float32 [B, C, H, W] for the images `index` (int64 [B]), or, if there is a
+        plan, for those at these places of it, augmented as planned."""
+        chosen = (plan.samples[index] if plan else index).to(self.place)
         if plan is None or changes == NONE:
             return self.expects(self._here(self.pixels[chosen]).permute(0, 3, 1, 2))
-        draws = plan.draws[:, index].to(self.device)
-        if self.pixels.device.type == self.device.type:  # "cuda" is not equal to "cuda:0"
+        draws = plan.draws[:, index].to(self.device, non_blocking=True)
+        if self.place.type == self.device.type:  # "cuda" is not equal to "cuda:0"
             pixels = augment.take(self.pixels, chosen, draws, changes)
         else:
             here = self._here(self.pixels[chosen])
@@ -75,6 +80,11 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def place(self) -> torch.device:
+        """Where they lie, and indices of them should."""
+        return self.views[0][0].device
 
     def batch(self, index: Tensor, plan: Plan | None, changes: Augment) -> tuple[Tensor, ...]:
         """Features [B, ...] of the images `index`, or of those at these places of a plan, in the

@@ -3,7 +3,6 @@
 import shutil
 import sys
 import tempfile
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from vision import augment, prefix, runtime
 from vision.augment import Plan
 from vision.examples import NONE, Examples, Features, Images
+from vision.files import CHECKPOINTS
 from vision.network import Network
 from vision.params import HeadRecipe, Recipe
 from vision.predict import in_order
@@ -109,8 +109,7 @@ def _room(samples: int, blank: Tensor, compute: Compute, place: str) -> Tensor:
     if place != "file":
         device = compute.device if place == compute.device.type else "cpu"
         return torch.empty(shape, dtype=dtype, device=device)
-    folder = Path(".checkpoints")
-    folder.mkdir(exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder) as file:  # gone when the process is
+    CHECKPOINTS.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=CHECKPOINTS) as file:  # gone when the process is
         count = samples * blank.numel()
         return torch.from_file(file.name, shared=True, size=count, dtype=dtype).view(shape)

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+CHECKPOINTS = Path(".checkpoints")
+"""Where unfinished work is kept, which is nobody's output."""
+
 
 def sha256(path: Path) -> str:
     """Hex sha256 of a file's bytes."""

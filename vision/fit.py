@@ -169,6 +169,7 @@ def fit(
         module.train()
         started = time.perf_counter()
         plan = augment.plan(len(train), seed, epoch, recipe.augment, length.passes, classes)
+        plan = plan.to(train.place)
         indices = [plan.order[i * batch_size : (i + 1) * batch_size] for i in range(done, steps)]
         # dropout draws on the device; seeding each step makes it depend on the step alone
         step_seeds = np.random.SeedSequence((seed, epoch)).generate_state(steps, np.uint64)
@@ -178,7 +179,7 @@ def fit(
             index = indices[step - done]
             rate = optim.learning_rate(optimizer)
             optimizer.zero_grad(set_to_none=True)
-            targets = train.targets[plan.samples[index].to(train.targets.device)]
+            targets = train.targets[plan.samples[index].to(compute.device, non_blocking=True)]
             draws = plan.draws[:, index]
             loss, outputs = _gradient(module, inputs, targets, draws, recipe, task, compute, scaler)
             if recipe.clip:
@@ -261,7 +262,8 @@ def _gradient(
     """Leave the gradient of a batch in the parameters; its loss (a scalar) and outputs [B, K]."""
     if recipe.augment.mixup or recipe.augment.cutmix:
         assert isinstance(inputs, Tensor)
-        inputs, share = augment.mix(inputs, draws.to(compute.device), recipe.augment)
+        draws = draws.to(compute.device, non_blocking=True)
+        inputs, share = augment.mix(inputs, draws, recipe.augment)
         targets = task.mixed(targets, share)
     # a part of one image has no variance for BatchNorm
     count = max(1, min(recipe.accumulate, len(targets) // 2))

@@ -34,10 +34,9 @@ class Input:
         size = (self.height, self.width)
         if x.shape[2:] != size:
             x = F.interpolate(x, size, mode=self.interpolation, antialias=True).clamp_(0, 255)
-        mean = torch.tensor(self.mean, device=x.device)[:, None, None] * 255
-        # a channel that never varies has none
-        std = torch.tensor([value or 1.0 for value in self.std], device=x.device)
-        std = std[:, None, None] * 255
+        # a channel that never varies has no deviation
+        both = torch.tensor([self.mean, [value or 1.0 for value in self.std]])[..., None, None]
+        mean, std = (both * 255).to(x.device, non_blocking=True)
         return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 

@@ -46,7 +46,7 @@ def in_order(
         pixels = examples.expects.height * examples.expects.width
         most = PIXELS.get(compute.device.type, OTHER_PIXELS)
         size = max(1, min(size, most // pixels))
-    indices = torch.arange(len(examples)).split(size)
+    indices = torch.arange(len(examples), device=examples.place).split(size)
     return batches(examples, list(indices), plan, changes)
 
 
