@@ -82,7 +82,8 @@ def cuda(inputs: Inputs, runs: int = 5) -> list[Row]:
 
 
 def _timed(data: str, whole: Prepared, target: float, epochs: int, runs: int) -> Row:
-    model = changed(scratch("speednet", STUDY), epochs=epochs)
+    # a GPU has room for a batch in one part
+    model = changed(scratch("speednet", STUDY), epochs=epochs, accumulate=1)
     found = alone(partial(timed_runs, model, whole, runs))
     accuracy = mean(run.accuracy for run in found)
     parts = ", ".join(
@@ -114,7 +115,7 @@ def _timed_run(model: Scratch, whole: Prepared, seed: int) -> Run:
 
     def make_batches() -> None:
         for epoch in range(1, length.epochs + 1):
-            plan = augment.plan(len(train), seed, epoch, model.augment)
+            plan = augment.plan(len(train), seed, epoch, model.augment).to(train.place)
             indices = plan.order.split(length.batch_size)[: length.steps]
             for _ in examples.batches(train, list(indices), plan, model.augment):
                 pass
