@@ -74,6 +74,17 @@ def test_temperature_scaling_never_changes_an_answer_and_never_raises_the_fitted
     assert calibration.loss(logits / fit, targets) <= calibration.loss(logits, targets) + 1e-6
 
 
+def test_a_temperature_of_many_classes_is_fitted_on_some_of_the_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logits, targets = calibrated(4000)
+    whole = calibration.fit_temperature(2 * logits, targets)
+    monkeypatch.setattr(calibration, "FITTED", logits.size // 2)
+    half = calibration.fit_temperature(2 * logits, targets)
+    assert half != whole
+    assert half == pytest.approx(whole, rel=0.1)
+
+
 def test_without_a_mistake_there_is_no_temperature() -> None:
     assert calibration.fit_temperature(np.eye(3), np.arange(3)) is None
     right, targets = np.eye(3), np.arange(3)

@@ -153,6 +153,23 @@ def test_a_line_crosses_where_its_sign_changes() -> None:
     assert len(crossings(places, np.array([1.0, 2.0, 3.0, 4.0]))) == 0
 
 
+def test_a_line_that_only_touches_does_not_cross() -> None:
+    places = np.array([0.0, 1.0, 3.0, 4.0])
+    assert len(crossings(places, np.array([0.0, 1.0, 0.0, 1.0]))) == 0
+    assert len(crossings(places, np.zeros(4))) == 0
+    assert crossings(places, np.array([1.0, 0.0, -3.0, 0.0])) == pytest.approx([1.0])
+
+
+def test_equal_curves_have_no_leader(study: Maker) -> None:
+    found = study(LADDER)
+    answer(found, {(model, x): 0.9 for x in STEPS for model in ("net", "tuned")}, apart=0)
+    place = crossing(found)
+    assert place
+    assert place.first is None
+    report.main()
+    assert "The best of each kind are equal at every number of labels." in page().text
+
+
 LADDER = Made(scratch=("net",), transfer=("tuned",), labels=("all", 40, 10), counts=(240, 60, 900))
 STEPS = ("10", "40", "all")
 

@@ -4,6 +4,7 @@ An image's confidence is the probability of its predicted class; a model is cali
 right as often as its confidence says.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,9 @@ STEPS = 76
 """Errors that are tried for the bounds of an interval."""
 RANGE = np.log(0.01), np.log(100)
 """Of the temperature's logarithm."""
+FITTED = 10_000_000
+"""Logits that a temperature is fitted on, about and at most: 10,000 images of a thousand classes,
+which take 6 s (Xeon, 2.5 GHz) and leave it a standard error of about 1 %."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +214,8 @@ def fit_temperature(logits: Floats, targets: Indices) -> float | None:
         The temperature, above 1 for a model that is too sure of itself; None where every answer is
         right, as the loss then falls for ever as the temperature does.
     """
-    exact = logits.astype(np.float64)
+    step = math.ceil(logits.size / FITTED)  # images may lie sorted by class
+    exact, targets = logits[::step].astype(np.float64), targets[::step]
     if np.all(exact.argmax(axis=1) == targets):
         return None
     best = minimize_scalar(lambda x: loss(exact / np.exp(x), targets), bounds=RANGE)

@@ -19,8 +19,8 @@ class Crossing:
     """Labels settings that differ in how many labels there are."""
     range: tuple[float, float]
     """The fewest and the most labels a class in the study."""
-    first: Kind
-    """Who leads at the fewest labels."""
+    first: Kind | None
+    """Who leads at the fewest labels; nobody where the curves are the same."""
     places: list[float]
     """Labels a class at which the lead passes over, ascending."""
     low: float
@@ -64,15 +64,16 @@ def crossing(study: Study) -> Crossing | None:
         generator = np.random.default_rng(1)
         leads = drawn[0::2] - drawn[1::2]
         leads += [Seeds.of(*pair).draws(generator, drawn.shape[1]) for pair in merits]
-        spread = [_nearest(places, draw, found[0], bool(lead[0] > 0)) for draw in leads.T]
+        spread = [_nearest(places, draw, found[0], bool(_ahead(lead)[0])) for draw in leads.T]
         tails = (1 - bootstrap.LEVEL) / 2, (1 + bootstrap.LEVEL) / 2
         low, high = np.exp(np.quantile(spread, tails, method="inverted_cdf"))
     gaps = [study.difference(*pair, x) for pair, x in zip(pairs, settings, strict=True)]
     corrected = bootstrap.holm([gap.p for gap in gaps])
+    first: Kind = "transfer" if _ahead(lead)[0] else "scratch"
     return Crossing(
         settings=len(settings),
         range=(float(np.exp(places[0])), float(np.exp(places[-1]))),
-        first="transfer" if lead[0] > 0 else "scratch",
+        first=first if lead.any() else None,
         places=[float(np.exp(x)) for x in found],
         low=float(low),
         high=float(high),
@@ -90,20 +91,31 @@ def crossings(places: Floats, lead: Floats) -> NDArray[np.float64]:
     """Where a line through points changes sign, ascending.
 
     Args:
-        places, lead: x, ascending, and y of the points, [K]; zero counts as negative.
+        places, lead: x, ascending, and y of the points, [K].
     """
-    changes = np.flatnonzero((lead[:-1] > 0) != (lead[1:] > 0))
+    changes = np.flatnonzero(np.diff(_ahead(lead)))
     share = lead[changes] / (lead[changes] - lead[changes + 1])
     found: NDArray[np.float64] = places[changes] + share * np.diff(places)[changes]
     return found
+
+
+def _ahead(lead: Floats) -> NDArray[np.bool_]:
+    """Where it is above zero, [K]; a zero is no change, and is on the side of the one before it, or
+    of the first that has a side."""
+    sides = np.flatnonzero(lead)
+    if not len(sides):
+        return np.zeros(len(lead), dtype=bool)
+    before = np.searchsorted(sides, np.arange(len(lead)), side="right") - 1
+    ahead: NDArray[np.bool_] = lead[sides[before.clip(0)]] > 0
+    return ahead
 
 
 def _nearest(places: Floats, lead: Floats, place: float, falls: bool) -> float:
     """The change of sign nearest to `place` that goes the same way, or, where there is none, minus
     or plus infinity: before or beyond the range."""
     changes = crossings(places, lead)
-    first = bool(lead[0] > 0)
+    first, *_, last = _ahead(lead)
     alike = changes[0 if first == falls else 1 :: 2]
     if len(alike):
         return float(alike[np.argmin(np.abs(alike - place))])
-    return np.inf if bool(lead[-1] > 0) == falls else -np.inf
+    return np.inf if last == falls else -np.inf

@@ -10,6 +10,8 @@ from vision.reporting.words import SPACE, count
 
 def sentence(study: Study, found: Crossing) -> str:
     """Who leads where, and how sure that is."""
+    if found.first is None:
+        return "The best of each kind are equal at every number of labels."
     other = "scratch" if found.first == "transfer" else "transfer"
     best = {kind: f"the best model {phrase}" for kind, phrase in PHRASES.items()}
     least, most = (about(x) for x in found.range)
