@@ -60,8 +60,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*which is a no-op")
 
 
 class Steps:
-    """Sees that from one step of an epoch to the next, the CPU does not wait for the device; may
-    ask to stop after some."""
+    """Sees that from one step of an epoch to the next, the CPU does not wait for the device."""
 
     def __init__(self, waits: Counter[str]) -> None:
         self.waits, self.counts = waits, list[Counter[str]]()

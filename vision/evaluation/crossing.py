@@ -57,19 +57,19 @@ def crossing(study: Study) -> Crossing | None:
         for (a, b), x in zip(pairs, settings, strict=True)
     ]
     lead = np.array([a.mean() - b.mean() for a, b in merits])
-    found = crossings(places, lead)
+    found, falls = crossings(places, lead), bool(_ahead(lead)[0])
     low = high = np.nan
     if len(found) == 1:
         drawn = bootstrap.images([x for pair in merits for x in pair])
         generator = np.random.default_rng(1)
         leads = drawn[0::2] - drawn[1::2]
         leads += [Seeds.of(*pair).draws(generator, drawn.shape[1]) for pair in merits]
-        spread = [_nearest(places, draw, found[0], bool(_ahead(lead)[0])) for draw in leads.T]
+        spread = [_nearest(places, draw, found[0], falls) for draw in leads.T]
         tails = (1 - bootstrap.LEVEL) / 2, (1 + bootstrap.LEVEL) / 2
         low, high = np.exp(np.quantile(spread, tails, method="inverted_cdf"))
     gaps = [study.difference(*pair, x) for pair, x in zip(pairs, settings, strict=True)]
     corrected = bootstrap.holm([gap.p for gap in gaps])
-    first: Kind = "transfer" if _ahead(lead)[0] else "scratch"
+    first: Kind = "transfer" if falls else "scratch"
     return Crossing(
         settings=len(settings),
         range=(float(np.exp(places[0])), float(np.exp(places[-1]))),
