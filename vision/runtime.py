@@ -153,8 +153,8 @@ def peak_memory(device: torch.device) -> int:
 
 @contextmanager
 def explaining(batch_size: int, accumulate: int) -> Iterator[None]:
-    """Turn what torch says when a device's memory is full, or when it lacks a deterministic kernel,
-    into a message that says what to do."""
+    """Turn what torch says when a device's memory is full, when it lacks a deterministic kernel, or
+    when it cannot compile, into a message that says what to do."""
     try:
         yield
     except ValueError as error:
@@ -176,5 +176,12 @@ def explaining(batch_size: int, accumulate: int) -> Iterator[None]:
             raise UserError(
                 "this network has no kernels here that give the same bytes at every run "
                 f"({text.split('.')[0]}): set runtime.determinism: false, or runtime.device: cpu"
+            ) from error
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            reason = next((x for x in text.splitlines() if "error: " in x), text.splitlines()[0])
+            raise UserError(
+                f"torch.compile cannot compile this network here ({reason.strip()}): install a "
+                "C++ compiler and Python's headers (g++, python3-dev), or set runtime.compile: "
+                "false"
             ) from error
         raise

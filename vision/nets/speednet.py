@@ -52,7 +52,7 @@ class Whitening(nn.Conv2d):
             flat = patches.reshape(-1, size).float()
             products += flat.T @ flat
             count += len(flat)
-        variances, directions = torch.linalg.eigh((products / count).cpu())  # MPS has none
+        variances, directions = torch.linalg.eigh(products / count)
         whitening = directions.T / (variances + 5e-4).sqrt()[:, None]
         filters = torch.cat([whitening, -whitening])
         self.weight.copy_(filters.view(self.weight.shape))
