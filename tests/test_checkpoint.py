@@ -92,13 +92,19 @@ class StopAfter:
         self.images = 0
 
 
+CPU = Runtime(device="cpu")
+
+
 def run(
-    model: Scratch | Transfer, prepared: Prepared, checkpoint: Checkpoint | None = None, **stop: int
+    model: Scratch | Transfer,
+    prepared: Prepared,
+    checkpoint: Checkpoint | None = None,
+    steps: int = -1,
+    runtime: Runtime = CPU,
 ) -> tuple[Trained, StopAfter]:
-    watcher = StopAfter(checkpoint, **stop)
+    watcher = StopAfter(checkpoint, steps)
     subset = prepared.training_subset("all", 0)
-    cpu = Runtime(device="cpu")
-    return train(model, prepared, subset, 3, cpu, watcher, checkpoint), watcher
+    return train(model, prepared, subset, 3, runtime, watcher, checkpoint), watcher
 
 
 def content(trained: Trained) -> Any:

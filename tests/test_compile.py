@@ -1,32 +1,23 @@
 """Training with torch.compile."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from tests.prepared_data import bright_or_dark
-from tests.test_checkpoint import EVERYTHING, TRANSFER, StopAfter, content
+from tests.test_checkpoint import EVERYTHING, TRANSFER, content, run
 from vision.checkpoint import Checkpoint
 from vision.errors import Stopped, UserError
 from vision.params import Runtime, Scratch, Transfer
 from vision.prepared import Prepared
-from vision.train import Trained, train
+
+COMPILED = Runtime(device="cpu", compile=True)
 
 
-def run(
-    model: Scratch | Transfer,
-    prepared: Prepared,
-    checkpoint: Checkpoint | None = None,
-    steps: int = -1,
-    **runtime: Any,
-) -> Trained:
+@pytest.fixture(autouse=True)
+def anew() -> None:
     torch._dynamo.reset()
-    watcher = StopAfter(checkpoint, steps)
-    subset = prepared.training_subset("all", 0)
-    wanted = Runtime(device="cpu", **{"compile": True, **runtime})
-    return train(model, prepared, subset, 3, wanted, watcher, checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +30,19 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def test_a_compiled_run_stopped_midway_ends_in_the_same_bytes(
     model: Scratch | Transfer, prepared: Prepared, tmp_path: Path
 ) -> None:
-    whole = run(model, prepared)
+    whole, _ = run(model, prepared, runtime=COMPILED)
     for steps in (5, 13):
         with pytest.raises(Stopped):
-            run(model, prepared, Checkpoint("x", tmp_path), steps)
-        again = run(model, prepared, Checkpoint("x", tmp_path))
+            run(model, prepared, Checkpoint("x", tmp_path), steps, COMPILED)
+        again, _ = run(model, prepared, Checkpoint("x", tmp_path), runtime=COMPILED)
         assert content(again) == content(whole)
         Checkpoint("x", tmp_path).remove()
 
 
 @pytest.mark.slow
 def test_a_compiled_run_learns_what_a_plain_one_learns(prepared: Prepared) -> None:
-    plain = run(EVERYTHING, prepared, compile=False)
-    compiled = run(EVERYTHING, prepared)
+    plain, _ = run(EVERYTHING, prepared)
+    compiled, _ = run(EVERYTHING, prepared, runtime=COMPILED)
     for one, other in zip(plain.rows, compiled.rows, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=0.02)
 
@@ -64,4 +55,4 @@ def test_a_compiler_that_is_missing_is_named(
     monkeypatch.setattr(config.cpp, "cxx", (None, "no-such-g++"))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     with pytest.raises(UserError, match=r"no-such-g\+\+.*runtime\.compile: false"):
-        run(EVERYTHING, prepared)
+        run(EVERYTHING, prepared, runtime=COMPILED)
