@@ -22,6 +22,7 @@ from dvc.utils.hydra import (  # type: ignore[import-untyped]
 from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from vision import params
 from vision.errors import UserError
@@ -51,7 +52,7 @@ def check(given: list[str], file: Path) -> None:
     try:
         for experiment in get_hydra_sweeps({file.name: overrides}):
             _check(experiment[file.name], file)
-    except (DvcException, HydraException):
+    except (DvcException, HydraException, OmegaConfBaseException):
         return
 
 

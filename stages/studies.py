@@ -25,8 +25,9 @@ the studies name."""
 def main() -> str:
     files = sorted(Path("studies").glob("*.yaml"))
     for file in files:
+        study = params.load(file)
         try:
-            print(f"{file}: {_check(params.load(file))}")
+            print(f"{file}: {_check(study)}")
         except UserError as error:
             raise UserError(f"{file}: {error}") from error
     return f"{len(files)} studies fit the schema, and their networks can be built"

@@ -180,6 +180,13 @@ def test_one_mistake_does_not_look_surer_than_none() -> None:
     assert lows == sorted(lows, reverse=True)
 
 
+def test_accuracies_differ_by_no_more_than_all_images() -> None:
+    """Two seeds, one of which failed."""
+    failed = np.stack([np.ones(90), np.zeros(90)])
+    gap = Comparison({"a": failed, "b": np.ones((2, 90))}, answers=True).difference("a", "b")
+    assert (gap.low, gap.high) == (-1, 1)
+
+
 def test_a_mean_error_is_not_below_zero() -> None:
     merits = -np.abs(np.random.default_rng(0).normal([[1.0], [6.0]], 0.5, (2, 200)))
     low, high = Comparison({"a": merits}, answers=False).intervals["a"]

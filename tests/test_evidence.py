@@ -21,6 +21,8 @@ from vision.evaluation.cost import front
 from vision.evaluation.crossing import crossing, crossings, labels_a_class
 from vision.evaluation.variants import changes, variants
 from vision.params import Run
+from vision.reporting import convergence
+from vision.reporting.pairs import NEARLY
 
 Maker = Callable[[Made], results.Study]
 
@@ -94,6 +96,20 @@ def test_a_continued_run_has_epochs_but_no_times(study: Maker) -> None:
     assert "nan" not in page().text
 
 
+def test_a_mark_stands_on_its_line(study: Maker) -> None:
+    """The line ends with the seed that stopped first, the mean of where all arrived lies beyond."""
+    study(ONE)
+    course_of(Run("net", "all", 0), [0.5, 0.6, 0.7], [10, 20, 30])
+    course_of(Run("net", "all", 1), [i / 12 for i in range(1, 13)], list(range(10, 130, 10)))
+    found = rewrite()
+    ends = reached(found, "net", "all")
+    assert ends
+    assert ends[NEARLY].epochs == 7.5
+    for axes in convergence.chart.__wrapped__(found, "all").axes:  # type: ignore[attr-defined]
+        drawn = [float(np.max(line.get_xdata())) for line in axes.lines]
+        assert drawn in ([3], [30], [])
+
+
 def test_an_error_converges_from_that_of_the_mean(study: Maker) -> None:
     made = Made(classes=(), scratch=("net",), transfer=(), labels=("all",), seeds=(0,))
     found = study(made)
@@ -144,7 +160,8 @@ def test_variants_of_the_baseline_are_ranked_by_validation(study: Maker) -> None
     report.main()
     assert "Every model with the net or backbone of base" in page().text
     assert "epochs: 6 → 9" in page().text
-    assert "variants" in page().ids
+    assert {"variants", "changes"} <= set(page().ids)
+    assert len(page().ids) == len(set(page().ids))
 
 
 def test_a_line_crosses_where_its_sign_changes() -> None:

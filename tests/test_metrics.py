@@ -99,6 +99,15 @@ def test_the_interval_of_f1_holds_at_its_level() -> None:
     assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
 
 
+def test_a_class_that_few_seeds_answer_has_shares_of_at_most_all() -> None:
+    """Means over three seeds, of which one answered the second class, rightly."""
+    found = metrics.per_class(np.array([[1, 0], [2 / 3, 1 / 3]]))
+    assert found["precision"].value == pytest.approx([0.6, 1])
+    for share in found.values():
+        assert np.all(share.value <= share.high)
+        assert np.all(share.high < 1 + 1e-9)
+
+
 def test_a_class_without_images_or_answers_has_an_interval_that_says_nothing() -> None:
     found = metrics.per_class(np.array([[3, 0], [0, 0]]))
     for share in found.values():

@@ -101,6 +101,7 @@ def test_a_key_that_only_the_file_lacks_can_be_added() -> None:
         ["models.resnet20.epochs"],
         ["+models.resnet20.epochs=2"],
         ["~models.resnet20.epoch"],
+        ["study=${nothing}"],
     ],
 )
 def test_what_is_good_or_not_ours_passes(given: list[str], study: Path) -> None:

@@ -23,8 +23,8 @@ from vision.evaluation import results
 from vision.evaluation.suspects import suspects
 from vision.params import Run
 from vision.prepared import SPLITS, Prepared
-from vision.reporting import listings, sizes, spread
-from vision.reporting.words import NOTHING, target
+from vision.reporting import bands, listings, sizes, spread
+from vision.reporting.words import NOTHING, SPACE, duration, large, short, target
 
 Maker = Callable[[Made], results.Study]
 
@@ -123,6 +123,8 @@ def test_validation_loss_breaks_ties(study: Maker) -> None:
         nudge(run, "val", "accuracy", 0.9)
         nudge(run, "val", "loss", 0.1 if run.model == "resnet20" else 0.2)
     assert results.load(found.params).winner == "resnet20"
+    report.main()
+    assert "of those that share it, its loss is the least" in page().text
 
 
 def test_another_measure_may_choose(study: Maker) -> None:
@@ -472,6 +474,38 @@ def test_a_tolerance_has_its_column_and_few_images_have_no_intervals(study: Make
     assert "In the 90" not in text
 
 
+def test_a_tolerance_is_in_the_chart_however_wide(study: Maker) -> None:
+    study(REGRESSION)
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["evaluation"]["tolerance"] = 500
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    (axes,) = bands.within.__wrapped__(results.load(params.load())).axes  # type: ignore[attr-defined]
+    assert axes.get_xlim()[1] > 500
+
+
+def test_few_test_images_have_no_bands(study: Maker) -> None:
+    study(replace(REGRESSION, counts=(60, 20, 30)))
+    report.main()
+    assert "Fitted on 20 validation images" in page().text
+    assert "bands of the true value" not in page().text
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (short(9.96), "10"),
+        (short(0.0996), "0.10"),
+        (short(340.2), "340"),
+        (large(999.7), "1.0 k"),
+        (large(999_950), "1.0 M"),
+        (large(54_321), "54 k"),
+        (duration(59.96), "60 s"),
+    ],
+)
+def test_numbers_are_rounded_before_their_digits_are_counted(number: str, shown: str) -> None:
+    assert number.replace(SPACE, " ") == shown
+
+
 @pytest.mark.parametrize("made", [SMALL, REGRESSION], ids=["classes", "numbers"])
 def test_images_made_worse_have_a_section_where_they_were_asked_for(
     study: Maker, made: Made
@@ -538,6 +572,11 @@ def test_a_class_without_test_images_comes_last_without_numbers(study: Maker) ->
     rows = listings.per_class(results.load(found.params)).rows
     assert rows[-1][0].text == "ship"
     assert {cell.text for cell in rows[-1][2:]} == {NOTHING}
+    report.main()
+    keys = re.findall(r'class="n" data-key="([^"]*)"', Path("reports/index.html").read_text())
+    # "inf" is no number to a browser, and what is no number cannot be sorted
+    assert "Infinity" in keys
+    assert all(re.fullmatch(r"-?(Infinity|[\d.]+(e[+-]\d+)?)", key) for key in keys)
 
 
 def test_numbers_close_together_are_told_apart(study: Maker) -> None:
@@ -581,6 +620,8 @@ def test_names_from_users_data_are_only_text(study: Maker) -> None:
         pytest.param(Made(transfer=()), id="scratch only"),
         pytest.param(Made(scratch=(), labels=(5,)), id="transfer only, few labels only"),
         pytest.param(Made(epochs=0), id="no epochs"),
+        pytest.param(replace(REGRESSION, counts=(40, 9, 1)), id="regression, one test image"),
+        pytest.param(Made(counts=(40, 9, 1)), id="one test image"),
         pytest.param(replace(REGRESSION, span=(7, 7)), id="the same number everywhere"),
         pytest.param(replace(REGRESSION, span=(1.6e9, 1.6e9 + 300)), id="large numbers"),
         pytest.param(Made(classes=tuple("犬猫" * 9 + str(i) for i in range(70))), id="70 classes"),

@@ -13,6 +13,7 @@ from stages import evaluate, fetch, preprocess, report, studies, train_scratch, 
 from tests.images import encoded, pixels, write_folder
 from tests.study import ROOT, write_study
 from vision import params
+from vision.errors import UserError
 from vision.packing import pack
 from vision.params import Data
 from vision.prepared import SPLITS
@@ -84,6 +85,17 @@ def faces(count: int = 60) -> Iterator[tuple[str, bytes]]:
 
 
 FILES = {"folder": class_folders, "utkface": faces}
+
+
+def test_a_study_that_does_not_fit_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("studies").mkdir()
+    Path("studies/mine.yaml").write_text("epochs: 3\n")
+    with pytest.raises(UserError) as caught:
+        studies.main()
+    assert str(caught.value).splitlines()[0].count("mine.yaml") == 1
 
 
 @pytest.mark.slow

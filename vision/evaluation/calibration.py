@@ -191,7 +191,7 @@ def ece_interval(
             low, high = np.quantile(error(shape * true / scale + noise), [0.025, 0.975])
             inside += [float(true)] if low <= found <= high else []
     faultless = all(right.all() for _, right in answers)
-    return min(inside), max(inside) + (unseen(size) if faultless else 0.0)
+    return min(inside), min(1.0, max(inside) + (unseen(size) if faultless else 0.0))
 
 
 def brier(logits: Floats, targets: Indices) -> float:

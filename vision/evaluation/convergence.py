@@ -9,6 +9,7 @@ from vision.evaluation.results import Result, Study
 
 SHARES = (0.90, 0.95, 0.99)
 """Of the final validation score."""
+MEANS = ["images", "seconds", "train_loss", "train_score", "val_loss", "val_score"]
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,14 @@ def reached(study: Study, model: str, labels: str) -> dict[float, Reached] | Non
 
 
 def course(study: Study, model: str, labels: str) -> pd.DataFrame:
-    """Columns epoch, images, seconds and val_score, mean over seeds, for as long as all trained;
-    seconds are missing where a run was continued."""
+    """Losses and scores by epoch, beside the images and seconds since the start: means over seeds,
+    for as long as all trained; seconds are missing where a run was continued."""
     joined = [
         result.history.merge(result.moments, on="epoch") for result in study.of(model, labels)
     ]
-    columns = ["images", "seconds", "val_score"]
-    groups = pd.concat(joined)[["epoch", *columns]].groupby("epoch")
+    groups = pd.concat(joined).groupby("epoch")
     whole = groups["seconds"].count() == len(joined)
-    mean = groups[columns].mean()
+    mean = groups[MEANS].mean()
     mean["seconds"] = mean["seconds"].where(whole)
     return mean[groups.size() == len(joined)].reset_index()
 

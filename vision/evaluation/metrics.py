@@ -1,5 +1,6 @@
 """What the predictions are worth: pure functions from predictions and targets to numbers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from sklearn.metrics import (
 
 from vision.errors import UserError
 from vision.evaluation import calibration
-from vision.evaluation.shares import wilson
+from vision.evaluation.shares import share, wilson
 
 Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
@@ -94,7 +95,7 @@ def per_class(confusion: NDArray[np.floating[Any] | np.integer[Any]]) -> dict[st
 
 
 def _share(hits: ArrayLike, trials: ArrayLike) -> Share:
-    return Share(np.asarray(hits) / np.maximum(trials, 1), *wilson(hits, trials))
+    return Share(share(hits, trials), *wilson(hits, trials))
 
 
 def regression(
@@ -110,9 +111,9 @@ def regression(
         tolerance: the error up to which a prediction counts as right, in the target's unit.
 
     Returns:
-        mae, rmse, r2, baseline_mae and baseline_rmse (of the mean), median_mae and median_rmse;
-        with a tolerance, within: the share of predictions with no larger error, known in age
-        estimation as the cumulative score.
+        mae, rmse, r2 (nan for a single image), baseline_mae and baseline_rmse (of the mean),
+        median_mae and median_rmse; with a tolerance, within: the share of predictions with no
+        larger error, known in age estimation as the cumulative score.
 
     Raises:
         UserError: a prediction is not finite.
@@ -125,7 +126,7 @@ def regression(
     found = {
         "mae": float(mean_absolute_error(exact, predicted)),
         "rmse": float(root_mean_squared_error(exact, predicted)),
-        "r2": float(r2_score(exact, predicted)),
+        "r2": float(r2_score(exact, predicted)) if len(exact) > 1 else math.nan,
         "baseline_mae": float(mean_absolute_error(exact, mean)),
         "baseline_rmse": float(root_mean_squared_error(exact, mean)),
         "median_mae": float(mean_absolute_error(exact, median)),

@@ -126,16 +126,30 @@ class Study:
 
     def ranking(self, labels: str) -> list[str]:
         """The models at this setting, best on validation first (mean over the seeds of the measure
-        that chooses); ties by validation loss.
+        that chooses); ties by `tie_break`.
 
         The test split has no say in it.
         """
+        return list(self._ranked(labels).index)
+
+    @property
+    def tie_break(self) -> str:
+        """The validation measure, less is better, that chooses among equals."""
+        return "loss" if self.score is ACCURACY else "rmse"
+
+    @property
+    def tied(self) -> bool:
+        """Whether the winner's validation result is another model's too."""
+        scores = self._ranked(self.labels[0])["score"]
+        return bool((scores == scores.iloc[0]).sum() > 1)
+
+    def _ranked(self, labels: str) -> pd.DataFrame:
         rows = self.summary.xs(labels, level="labels")
-        tie = "val_loss" if "val_loss" in rows else "val_rmse"
         scores = self.choice.best_first(rows[f"val_{self.choice.key}"])
         # the same numbers add up to means that differ in the last digit
-        keys = pd.DataFrame({"score": scores.map("{:.12g}".format).astype(float), "tie": rows[tie]})
-        return list(keys.sort_values(["score", "tie"], kind="stable").index)
+        exact = scores.map("{:.12g}".format).astype(float)
+        keys = pd.DataFrame({"score": exact, "tie": rows[f"val_{self.tie_break}"]})
+        return keys.sort_values(["score", "tie"], kind="stable")
 
     def best(self, labels: str, kind: Kind) -> str:
         """The best model of a kind on validation. The study must have one."""

@@ -16,13 +16,12 @@ from vision.evaluation import metrics, regression
 from vision.evaluation.regression import Coverage
 from vision.evaluation.results import Study
 from vision.prepared import Split
-from vision.reporting.listings import Cell, Table
+from vision.reporting.listings import Cell, Table, measure
 from vision.reporting.style import INK, WIDTH, canvas, legend, marks, place, shorten, svg
 from vision.reporting.words import (
     NOTHING,
     SPACE,
     count,
-    minus,
     percent,
     plural,
     ratio,
@@ -62,7 +61,9 @@ def by_band(study: Study) -> Figure:
 def within(study: Study) -> Figure:
     """Share of the test images whose error is no larger than any number: the cumulative score."""
     constant = np.abs(_median_errors(study))
-    reach = np.linspace(0, np.quantile(constant, 0.9) or constant.max() or 1.0, 200)
+    tolerance = study.params.evaluation.tolerance
+    furthest = float(np.quantile(constant, 0.9) or constant.max() or 1.0)
+    reach = np.linspace(0, max(furthest, 1.05 * (tolerance or 0.0)), 200)
 
     def shares(errors: Floats) -> Floats:
         ordered = np.sort(np.abs(errors), axis=None)
@@ -72,8 +73,8 @@ def within(study: Study) -> Figure:
     for name, style in marks(study.kinds).items():
         axes.plot(reach, shares(_errors(study, name, "test")), **style.line)
     axes.plot(reach, shares(constant), **CONSTANT)
-    if study.params.evaluation.tolerance is not None:
-        axes.axvline(study.params.evaluation.tolerance, color=INK, lw=0.8, alpha=0.6)
+    if tolerance is not None:
+        axes.axvline(tolerance, color=INK, lw=0.8, alpha=0.6)
     axes.set_ylim(0, 102)
     axes.set_xlim(0, reach[-1])
     axes.set_xlabel(f"Error of at most{_unit(study)}")
@@ -118,7 +119,7 @@ def errors(study: Study) -> Table:
             Cell(name, name),
             Cell(say.value(row["mae"]), row["mae"]),
             Cell(say.value(row["rmse"]), row["rmse"]),
-            Cell(minus(f"{row['r2']:z.3f}"), row["r2"]),
+            measure("r2", row["r2"], say),
             _share_of_the_medians(row),
             *([] if tolerance is None else [Cell(percent(row["within"]), row["within"])]),
         ]
@@ -175,11 +176,16 @@ def sentence(study: Study, held: Coverage | None) -> str:
     low, high = (target(study, float(x)) for x in (found.min(), found.max()))
     ends = f"{low} and {high}{_after(say.unit)}"
     least = f"{100 * min(held.by_band):.0f}{SPACE}%"
+    fewest = (
+        f"; of {len(parts)} bands of the true value, the fewest, {least}, between {ends}"
+        if len(parts) > 1
+        else ""
+    )
+    validation = plural(study.prepared.manifest.counts["val"], "validation image")
     return (
-        f"{study.winner}'s prediction ± {say.value(held.radius)} holds {LEVEL} of the validation "
-        f"images. On test it holds {percent(held.share)} (95{SPACE}% interval "
-        f"{100 * held.low:.1f} to {100 * held.high:.1f}); of {plural(len(parts), 'band')} of the "
-        f"true value, the fewest, {least}, between {ends}."
+        f"Fitted on {validation}, {study.winner}'s prediction ± {say.value(held.radius)} is to "
+        f"hold {LEVEL} of new images. On test it holds {percent(held.share)} (95{SPACE}% interval "
+        f"{100 * held.low:.1f} to {100 * held.high:.1f}){fewest}."
     )
 
 

@@ -61,7 +61,8 @@ def chart(study: Study, labels: str) -> Figure:
             (panels[1], "seconds", end.seconds),
         ):
             axes.plot(mean[key], scores, **style.line)
-            if not math.isnan(place_of_mark):
+            # the line ends with the seed that stopped first; a time that is missing is on no line
+            if place_of_mark <= mean[key].max():
                 height = np.interp(place_of_mark, mean[key], scores)
                 axes.plot(place_of_mark, height, ms=8, **style.point)
     for axes, name in zip(panels, ("Epoch", "Time since the start"), strict=True):

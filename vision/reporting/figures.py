@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
+from vision.evaluation.convergence import course
 from vision.evaluation.crossing import Crossing, labels_a_class
 from vision.evaluation.results import ACCURACY, Study
 from vision.reporting.style import (
@@ -25,7 +26,6 @@ from vision.reporting.style import (
     shorten,
     svg,
 )
-from vision.reporting.tables import history
 from vision.reporting.words import Words, labels_name, words
 
 ROW = 25
@@ -139,7 +139,7 @@ def _curve(
         seed = result.history
         axes.plot(seed["epoch"], seed[train] * say.factor, color=INK, lw=0.7, alpha=0.2)
         axes.plot(seed["epoch"], seed[val] * say.factor, color=style.colour, lw=0.8, alpha=0.35)
-    mean = history(study, name, labels)
+    mean = course(study, name, labels)
     if mean.empty:
         axes.text(
             0.5, 0.5, "no epochs", transform=axes.transAxes, ha="center", va="center", alpha=0.6

@@ -7,6 +7,7 @@ from markupsafe import Markup, escape
 
 from vision.evaluation.crossing import crossing
 from vision.evaluation.results import ACCURACY, Study
+from vision.evaluation.variants import Variant
 from vision.evaluation.variants import variants as find_variants
 from vision.reporting import (
     bands,
@@ -54,8 +55,8 @@ def _all(study: Study) -> Iterator[Figure]:
     yield _cost(study)
     if (study.summary["epochs"] > 0).any():
         yield _convergence(study, study.labels[0])
-    if find_variants(study):
-        yield _variants(study)
+    if found := find_variants(study):
+        yield _variants(study, found)
     for labels in study.labels:
         yield from _curves(study, labels)
     if len(study.labels) > 1:
@@ -122,11 +123,11 @@ def _convergence(study: Study, labels: str) -> Figure:
     )
 
 
-def _variants(study: Study) -> Figure:
+def _variants(study: Study, found: list[Variant]) -> Figure:
     title = f"What each change to {study.params.baseline} did"
     return Figure(
-        "variants",
-        variants.chart(study),
+        "changes",
+        variants.chart(study, found),
         title,
         f"Validation {words(study).name} against that of {study.params.baseline}, right is "
         f"better; bars are 95{SPACE}% intervals.",

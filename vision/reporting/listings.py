@@ -86,7 +86,7 @@ def comparison(study: Study) -> Table:
                     Cell(score, row[f"test_{key}"]),
                     Cell(say.between(low, high), low),
                     Cell(choice.value(row[chosen]), row[chosen]),
-                    *(_measure(other, row[f"test_{other}"], say) for other in others),
+                    *(measure(other, row[f"test_{other}"], say) for other in others),
                     Cell(say.number(row["gap"], sign=True), row["gap"]),
                 ]
             )
@@ -240,6 +240,8 @@ def _setting(labels: str) -> Cell:
     return Cell(labels, 1e12 if labels == "all" else int(labels))
 
 
-def _measure(name: str, value: float, say: Words) -> Cell:
-    """A further measure on the test images, in its own form."""
-    return Cell(minus(f"{value:.3f}") if name in ("loss", "r2") else say.value(value), value)
+def measure(name: str, value: float, say: Words) -> Cell:
+    """A further measure on the test images, in its own form; a single image has no R²."""
+    if math.isnan(value):
+        return Cell(NOTHING, -math.inf)
+    return Cell(minus(f"{value:z.3f}") if name in ("loss", "r2") else say.value(value), value)

@@ -23,7 +23,15 @@ from vision.reporting import (
 from vision.reporting.gallery import Figure
 from vision.reporting.provenance import Provenance
 from vision.reporting.verdict import verdict
-from vision.reporting.words import choice_words, count, duration, labels_name, plural, words
+from vision.reporting.words import (
+    MEASURES,
+    choice_words,
+    count,
+    duration,
+    labels_name,
+    plural,
+    words,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = {
@@ -92,6 +100,7 @@ def render(study: Study, figures: dict[str, Figure], origin: Provenance) -> str:
         ),
         say=words(study),
         choice=choice_words(study),
+        tie_break=MEASURES[study.tie_break],
         labels_name=labels_name,
         duration=duration,
         plural=plural,

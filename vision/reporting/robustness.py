@@ -96,13 +96,15 @@ def sentence(study: Study, found: pd.DataFrame) -> str:
     models = _split(found)[1].groupby("model", sort=False)["score"].mean()
     most = str(study.score.best_first(models).idxmin())
     rest = (
-        "no model keeps more"
-        if most == winner
-        else f"{most} keeps most, {say.value(float(models[most]))}"
+        f"; {most} keeps most, {say.value(float(models[most]))}"
+        if most != winner
+        else "; no model keeps more"
+        if len(models) > 1
+        else ""
     )
     return (
         f"{winner}'s {say.name} is {say.value(clean)} on the images as they are and "
-        f"{say.value(float(models[winner]))} on average when they are made worse; {rest}. "
+        f"{say.value(float(models[winner]))} on average when they are made worse{rest}. "
         f"The hardest for it is {NAMES[hardest]}: {say.value(float(kinds[hardest]))}."
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from vision.evaluation.calibration import bins_over_seeds
+from vision.evaluation.convergence import course
 from vision.evaluation.crossing import labels_a_class
 from vision.evaluation.results import ACCURACY, Study
 
@@ -41,19 +42,10 @@ def comparison(study: Study) -> pd.DataFrame:
     return table[["kind", "seeds", *spread, "low", "high", *COSTS]].reset_index()
 
 
-def history(study: Study, model: str, labels: str) -> pd.DataFrame:
-    """Losses and scores by epoch, mean over seeds, for as long as every seed trained."""
-    histories = [result.history for result in study.of(model, labels)]
-    groups = pd.concat(histories).groupby("epoch")
-    complete = groups.size() == len(histories)
-    numbers = groups[["train_loss", "train_score", "val_loss", "val_score"]].mean()
-    return numbers[complete].reset_index()
-
-
 def curves(study: Study) -> pd.DataFrame:
-    """`history` of every model and labels setting, one below the other."""
+    """`course` of every model and labels setting, one below the other."""
     frames = [
-        history(study, model, labels).assign(model=model, labels=labels)
+        course(study, model, labels).assign(model=model, labels=labels)
         for model in study.kinds
         for labels in study.labels
     ]

@@ -5,7 +5,7 @@ import math
 from matplotlib.figure import Figure
 
 from vision.evaluation.results import Study
-from vision.evaluation.variants import variants
+from vision.evaluation.variants import Variant, variants
 from vision.reporting.listings import Cell, Table
 from vision.reporting.pairs import judgement, p_text
 from vision.reporting.style import INK, WIDTH, canvas, longest, marks, place, shorten, svg
@@ -40,9 +40,9 @@ def table(study: Study) -> Table:
 
 
 @svg
-def chart(study: Study) -> Figure:
+def chart(study: Study, found: list[Variant]) -> Figure:
     """Difference of each variant from the baseline on validation, with its interval."""
-    say, found, styles = words(study), variants(study), marks(study.kinds)
+    say, styles = words(study), marks(study.kinds)
     names = [shorten(x.model, 30) for x in found]
     left = 14 + longest(names)
     figure = canvas(6 + ROW * len(found) + 40)

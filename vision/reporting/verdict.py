@@ -6,7 +6,15 @@ from vision.evaluation.comparison import Difference
 from vision.evaluation.results import ACCURACY, Study
 from vision.reporting.pairs import time_ratios
 from vision.reporting.style import shorten
-from vision.reporting.words import SPACE, choice_words, count, labels_name, plural, ratio, words
+from vision.reporting.words import (
+    MEASURES,
+    SPACE,
+    choice_words,
+    labels_name,
+    plural,
+    ratio,
+    words,
+)
 
 PHRASES = {"scratch": "trained from scratch", "transfer": "built on pretrained weights"}
 NAMES = {"scratch": "From scratch", "transfer": "Transfer"}
@@ -34,7 +42,7 @@ def verdict(study: Study) -> Verdict:
     say, labels, winner, rival = words(study), study.labels[0], study.winner, study.rival
     chosen = choice_words(study)
     key, seeds = study.score.key, len(study.params.seeds)
-    images = f"{count(study.prepared.manifest.counts['test'])} test images"
+    images = plural(study.prepared.manifest.counts["test"], "test image")
     best = study.row(winner, labels)
     won = say.value(best[f"test_{key}"], best[f"test_{key}_std"])
     setting = "" if labels == "all" else f" with {labels_name(labels)}"
@@ -60,11 +68,16 @@ def verdict(study: Study) -> Verdict:
         role = f"the best model {PHRASES[kinds[1]]}"
     else:
         role = "the second on validation"
+    tie = (
+        f"; of those that share it, its {MEASURES[study.tie_break]} is the least"
+        if study.tied
+        else ""
+    )
     sentences = [
         _sentence(study, gap, role),
         f"{winner} ({PHRASES[kinds[0]]}) was chosen: its validation {chosen.name} is the best of "
         f"{plural(len(study.kinds), 'model')}{setting}, "
-        f"{chosen.value(best[f'val_{study.choice.key}'])}.",
+        f"{chosen.value(best[f'val_{study.choice.key}'])}{tie}.",
         opening,
         f"{rival} has {say.value(other[f'test_{key}'], other[f'test_{key}_std'])}.",
     ]
@@ -82,7 +95,7 @@ def verdict(study: Study) -> Verdict:
     elif gap.clear:
         headline = (
             f"{brief[0]} won on validation, but {brief[1]} is better on test "
-            f"by {say.distance(gap.value)}."
+            f"by {say.distance(gap.value)}{setting}."
         )
         cautions.append(
             "Validation and test disagree. The validation split may be too small to choose by."
@@ -105,7 +118,7 @@ def _sentence(study: Study, gap: Difference, role: str) -> str:
     say, labels, winner, rival = words(study), study.labels[0], study.winner, study.rival
     assert rival is not None
     seeds = plural(len(study.params.seeds), "seed")
-    images = f"the same {count(study.prepared.manifest.counts['test'])} test images"
+    images = f"the same {plural(study.prepared.manifest.counts['test'], 'test image')}"
     basis = f"95{SPACE}% interval {say.interval(gap)}, {seeds}, {images}"
     by = say.distance(gap.value)
     if gap.value:

@@ -101,7 +101,8 @@ def ratio(value: float) -> str:
 
 def short(value: float) -> str:
     """Two significant digits, and no fewer than the whole number's own: 0.042, 1.2, 340."""
-    places = max(0, 1 - math.floor(math.log10(abs(value)))) if value else 0
+    rounded = abs(float(f"{value:.2g}"))  # 9.96 has the places of 10
+    places = max(0, 1 - math.floor(math.log10(rounded))) if value else 0
     return minus(f"{value:,.{places}f}")
 
 
@@ -115,7 +116,7 @@ def target(study: Study, value: float) -> str:
 def large(value: float) -> str:
     """950, 54 k, 41 M, 4.1 G."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
+        if round(value / size, 3) >= 1:
             return f"{short(value / size)}{SPACE}{unit}"
     return short(value)
 
