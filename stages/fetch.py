@@ -19,9 +19,11 @@ def main() -> str:
         text = json.dumps({"source": data.source, **facts}, indent=2)
         (folder / "source.json").write_text(text + "\n", encoding="utf-8")
     classes = f", {facts['classes']} classes" if "classes" in facts else ""
+    others = ", ".join(f"{count:,} {end}" for end, count in facts.get("left_out", {}).items())
     return (
         f"{RAW}: {', '.join(facts['files'])}, {facts['images']:,} images{classes}, "
         f"{size / 1e6:.1f} MB"
+        + (f"; left out, as no images of the study: {others}" if others else "")
     )
 
 

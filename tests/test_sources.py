@@ -368,6 +368,13 @@ def test_devices_and_what_is_no_image_are_ignored(tmp_path: Path, raw: Path) -> 
     assert len(fetched(data(path=path), raw)) == 4
 
 
+def test_a_table_that_is_a_link_in_a_tar_is_refused(tmp_path: Path, raw: Path) -> None:
+    """It was passed over, and the folders' names taken for the labels."""
+    path = write_tar(tmp_path / "own.tar", class_files(each=2))
+    add_special(path, "labels.csv", tarfile.SYMTYPE)
+    assert f"{path} holds labels.csv as a link" in refused(data(path=path), raw)
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 def test_an_image_that_is_a_link_in_a_tar_is_refused(
     kind: bytes, tmp_path: Path, raw: Path
@@ -486,6 +493,7 @@ def test_the_stage_replaces_its_folder_or_leaves_it(
     assert source["from"] == "own.tar.xz"
     assert source["files"] == {"own.tar.xz": sha256(Path("own.tar.xz").read_bytes())}
     assert (source["images"], source["classes"]) == (20, 2)
+    assert "left_out" not in source
     Path("params.yaml").write_text(PARAMS.format(path="lost.zip"))
     with pytest.raises(UserError, match=r"lost\.zip does not exist"):
         fetch_stage.main()
@@ -494,3 +502,20 @@ def test_the_stage_replaces_its_folder_or_leaves_it(
     Path("params.yaml").write_text(PARAMS.format(path="own.tar.xz"))
     fetch_stage.main()
     assert [path.name for path in Path("data").iterdir()] == ["raw"]
+
+
+def test_files_that_are_passed_over_are_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a phone's pictures, nobody noticed that half were missing."""
+    monkeypatch.chdir(tmp_path)
+    others = {"cat/1.HEIC": b"x", "dog/2.heic": b"x", "dog/png": b"x", "cat/.DS_Store": b""}
+    write_folder(tmp_path / "own", {**class_files(), **others})
+    Path("params.yaml").write_text(PARAMS.format(path="own"))
+    assert fetch_stage.main().endswith(
+        "left out, as no images of the study: 2 .heic, 1 without an ending"
+    )
+    assert json.loads(Path("data/raw/source.json").read_text())["left_out"] == {
+        ".heic": 2,
+        "without an ending": 1,
+    }

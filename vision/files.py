@@ -24,14 +24,17 @@ def replacing(folder: Path) -> Iterator[Path]:
     """
     fresh = folder.with_name(f".{folder.name}-new")
     old = folder.with_name(f".{folder.name}-old")
-    # a killed run may have left one
-    shutil.rmtree(fresh, ignore_errors=True)
+    # a killed run may have left either, the old one as the only one
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
         yield fresh
         if folder.exists():
             folder.rename(old)
         fresh.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
-        for leftover in (fresh, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)

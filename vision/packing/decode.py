@@ -7,14 +7,23 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from vision.params import Data
 from vision.sources.record import Record
 
-_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How to stand an image upright, by EXIF's orientation."""
 _SIDEWAYS = range(5, 9)
-"""Values of EXIF's orientation that swap width and height."""
+"""Those that swap width and height."""
 
 Pixels = NDArray[np.uint8]
 
@@ -41,11 +50,11 @@ def decode(record: Record, data: Data) -> Decoded | str:
                 if data.image_size and file.format == "JPEG":
                     # decode at a fraction, still twice the size, which the resizing halves
                     file.draft(None, (2 * data.image_size, 2 * data.image_size))
-                orientation = image.getexif().get(_ORIENTATION, 1)
-                if orientation != 1:
-                    ImageOps.exif_transpose(image, in_place=True)
-                # of a TIFF, Pillow gives the size as it is when turned
-                if orientation in _SIDEWAYS and file.format != "TIFF":
+                image.load()  # which turns a TIFF, and gives its size as it is when turned
+                orientation = _orientation(image)
+                if orientation in _TURNS:
+                    image = image.transpose(_TURNS[orientation])
+                if orientation in _SIDEWAYS:
                     width, height = height, width
                 array = np.asarray(_fit(_plain(image, data.channels), data.image_size))
         else:
@@ -61,6 +70,15 @@ def decode(record: Record, data: Data) -> Decoded | str:
         return str(error) or type(error).__name__
     array = np.ascontiguousarray(array if array.ndim == 3 else array[:, :, None])
     return Decoded(array, fingerprint(array), (width, height))
+
+
+def _orientation(image: Image.Image) -> int:
+    """As EXIF has it, 1 (upright) where that cannot be read: the pixels are good all the same."""
+    try:
+        orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # of many kinds, as from the readers of pixels
+        return 1
+    return orientation
 
 
 def _plain(image: Image.Image, channels: Literal[1, 3] | None) -> Image.Image:

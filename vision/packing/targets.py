@@ -39,8 +39,11 @@ def check_parts(parts: dict[Split, list[Sample]], classes: list[str]) -> None:
                     f"class {name} has no image in train, though it has some in another split: "
                     f"add some, or take the class out"
                 )
-    elif len({sample.target for sample in parts["train"]}) == 1:
-        raise UserError("every target in train is the same number: there is nothing to learn")
+    elif len(np.unique(targets_of(parts["train"], classes))) == 1:
+        raise UserError(
+            "every target in train is the same number, to the seven digits of float32: there is "
+            "nothing to learn"
+        )
     for split, part in parts.items():
         if not part:
             raise UserError(f"no image is left for {split}: add images")

@@ -9,6 +9,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,7 +94,16 @@ def bring(data: Data, raw: Path, rule: Rule) -> dict[str, Any]:
     }
     if data.task == "classification":
         facts["classes"] = len({label.target for label in labels.values()})
+    if left_out := _left_out(listing, labels):
+        facts["left_out"] = left_out
     return facts
+
+
+def _left_out(listing: Listing, labels: Collection[str]) -> dict[str, int]:
+    """How many files are no images of the study, by the end of their names, most first."""
+    others = [name for name in listing.files if name not in labels and name not in listing.tables]
+    ends = Counter(posixpath.splitext(name)[1].lower() or "without an ending" for name in others)
+    return dict(ends.most_common())
 
 
 def labelled(data: Data, raw: Path, rule: Rule) -> Iterator[Record]:
@@ -121,7 +131,7 @@ def scan(path: Path) -> Listing:
 
     Raises:
         UserError: it is damaged, names a member twice, names one outside its own folder or not in
-            UTF-8, or holds a link to a folder or, an archive, to an image.
+            UTF-8, or holds a link to a folder or, an archive, to an image or a table.
     """
     listing = Listing(str(path), [], [], {})
     with _readable(path):
@@ -193,9 +203,10 @@ def _check_size(name: str, size: int) -> None:
 
 
 def _check_link(path: Path, name: str) -> None:
-    """Refuse an image that an archive holds as a link: where it leads is not read."""
+    """Refuse an image or a table that an archive holds as a link: where it leads is not read."""
     clean = posixpath.normpath(name)
-    if is_image(clean) and not _is_hidden(clean):
+    needed = is_image(clean) or posixpath.basename(clean) == LABELS
+    if needed and not _is_hidden(clean):
         raise UserError(
             f"{path} holds {clean} as a link: make the archive with its content, with tar "
             f"--hard-dereference -h or zip without -y"
