@@ -125,6 +125,8 @@ def _call(waits: "Counter[str]", func: Any, args: Any, kwargs: dict[str, Any]) -
         case "_local_scalar_dense" if any(far):
             waits["item"] += 1
             ends_there = False
+        case "index" | "index_put_" if any(far) and not far[0]:
+            raise RuntimeError(f"{name}: indices of another device for a tensor on the CPU")
         case "index" | "index_put_" if any(far) and not all(far):
             waits["copy of indices"] += 1
         case _ if any(far) and any(

@@ -314,6 +314,12 @@ def test_arguments_that_a_network_does_not_take_are_named(prepared: Prepared) ->
         load(prepared, backbone="timm/test_resnet", weights=None, args={"no_such_thing": 1})
 
 
+def test_arguments_that_leave_no_vector_an_image_are_named(prepared: Prepared) -> None:
+    model = transfer(backbone="timm/test_resnet", weights=None, args={"global_pool": ""}, head=HEAD)
+    with pytest.raises(UserError, match=r"timm/test_resnet.*with other args.* one vector an image"):
+        run(prepared, model)
+
+
 def test_an_input_size_that_a_network_does_not_take_is_named(prepared: Prepared) -> None:
     with pytest.raises(UserError, match=r"timm/test_vit.*12x12.*image_size"):
         run(prepared, transfer(backbone="timm/test_vit", weights=None, head=HEAD))
@@ -539,3 +545,14 @@ def test_a_pretrained_whitening_layer_is_kept(prepared: Prepared, tmp_path: Path
     model = transfer(backbone=str(folder), head={**HEAD, "epochs": 0}, image_size=32)
     trained = run(prepared, model)
     assert state(trained.network.body) == as_loaded(prepared, model)
+
+
+def test_what_a_network_keeps_fixed_stays_so_when_it_is_finetuned(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    folder = save_project(tmp_path / "speednet", "speednet", prepared.manifest.channels, 32)
+    finetune = {**HEAD, "epochs": 1, "layers": 1.0}
+    model = transfer(backbone=str(folder), finetune=finetune, image_size=32)
+    whitening = next(run(prepared, model).network.body.children())
+    trained = {name: x.requires_grad for name, x in whitening.named_parameters()}
+    assert trained == {"weight": False, "bias": True}

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from tests.prepared_data import bright_or_dark
+from tests.test_checkpoint import StopAfter
 from tests.test_fit import CPU, Recorder
 from vision import features, runtime
-from vision.errors import UserError
+from vision.checkpoint import Checkpoint
+from vision.errors import Stopped, UserError
 from vision.network import Network
 from vision.params import Runtime, Transfer, check
 from vision.prepared import Prepared
@@ -44,12 +46,16 @@ class Counter:
         self.images += len(inputs[0])
 
 
-def run(prepared: Prepared, **finetune: Any) -> Trained:
+def model_of(**finetune: Any) -> Transfer:
     """Three epochs of the last 30 % of ResNet-20's layers, but for what `finetune` says."""
     recipe = {"layers": 0.3, "epochs": 3, "batch_size": 32, "optimizer": SGD, **finetune}
     model = {"backbone": "backbones/resnet20_cifar10_jpeg", "dropout": 0.2, "finetune": recipe}
+    return Transfer.model_validate(model)
+
+
+def run(prepared: Prepared, **finetune: Any) -> Trained:
     subset = prepared.training_subset("all", 0)
-    return train(Transfer.model_validate(model), prepared, subset, 0, CPU, Recorder())
+    return train(model_of(**finetune), prepared, subset, 0, CPU, Recorder())
 
 
 def state(trained: Trained) -> dict[str, torch.Tensor]:
@@ -157,6 +163,28 @@ def test_views_are_augmented_in_full_precision(
     monkeypatch.setattr(runtime.Compute, "holds", lambda compute, size: False)
     streamed = turned()
     assert all(torch.equal(v, streamed[k]) for k, v in held.items())
+
+
+@pytest.mark.parametrize("room", ["memory", None])
+def test_a_training_goes_on_as_it_began_whatever_room_there_is_by_then(
+    classes: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, room: str | None
+) -> None:
+    model, subset = model_of(), classes.training_subset("all", 0)
+
+    def go(room: str | None, steps: int = -1) -> Trained:
+        monkeypatch.setattr(features, "_place", lambda size, compute: room)
+        checkpoint = Checkpoint("x", tmp_path)
+        watcher = StopAfter(checkpoint, steps)
+        return train(model, classes, subset, 0, CPU, watcher, checkpoint)
+
+    whole = go(room)
+    with pytest.raises(Stopped):
+        go(room, steps=4)
+    if room:
+        with pytest.raises(UserError, match="no room for them, though there was"):
+            go(None)
+    again = go("memory")
+    assert all(torch.equal(v, state(again)[k]) for k, v in state(whole).items())
 
 
 def test_without_room_the_front_runs_at_every_step_and_the_engine_says_so(

@@ -90,6 +90,7 @@ def test_a_study_has_a_run_for_each_model_labels_and_seed() -> None:
             "with balance: sampling, set flip: true",
         ),
         ("models.my cnn", CNN, "models.my cnn"),
+        ("models.plain", CNN | {True: 1}, "models.plain: True is not a known key"),
         ("models.frozen.args", {"depth": 3}, "args are for timm/NAME; backbones/x has its own"),
         (
             "models.frozen.head.optimizer",
@@ -158,6 +159,12 @@ def test_a_backbone_that_dvc_does_not_watch_is_refused() -> None:
     content = changed("models.frozen.backbone", "models/resnet20/all-0")
     with pytest.raises(UserError, match=r"models\.frozen: .*resnet20/all-0 .* below backbones/"):
         params.check(content)
+
+
+def test_a_model_cannot_have_the_name_of_what_it_may_become() -> None:
+    """reports/metrics.json names the winner beside the models."""
+    with pytest.raises(UserError, match="winner is a key"):
+        params.check(changed("models.winner", CNN) | {"scratch": ["winner"]})
 
 
 def test_an_empty_study_is_refused() -> None:

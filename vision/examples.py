@@ -51,21 +51,15 @@ class Images:
         plan, for those at these places of it, augmented as planned."""
         chosen = (plan.samples[index] if plan else index).to(self.place)
         if plan is None or changes == NONE:
-            return self.expects(self._here(self.pixels[chosen]).permute(0, 3, 1, 2))
+            return self.expects(_to(self.device, self.pixels[chosen]).permute(0, 3, 1, 2))
         draws = plan.draws[:, index].to(self.device, non_blocking=True)
         if self.place.type == self.device.type:  # "cuda" is not equal to "cuda:0"
             pixels = augment.take(self.pixels, chosen, draws, changes)
         else:
-            here = self._here(self.pixels[chosen])
+            here = _to(self.device, self.pixels[chosen])
             every = torch.arange(len(here), device=self.device)
             pixels = augment.take(here, every, draws, changes)
         return augment.erase(self.expects(pixels), draws, changes)
-
-    def _here(self, pixels: Tensor) -> Tensor:
-        """Pixels on the device; from pinned memory, the copy does not wait for the network."""
-        if self.device.type == "cuda" and pixels.device.type == "cpu":
-            pixels = pixels.pin_memory()
-        return pixels.to(self.device, non_blocking=True)
 
 
 @dataclass(frozen=True)
@@ -91,11 +85,18 @@ class Features:
         view whose turn it is in the epoch."""
         view = self.views[(plan.epoch - 1) % len(self.views) if plan else 0]
         index = plan.samples[index] if plan else index
-        chosen = (values[index.to(values.device)].to(self.device) for values in view)
+        chosen = (_to(self.device, values[index.to(values.device)]) for values in view)
         return tuple(v.float() if v.dtype == torch.float16 else v for v in chosen)
 
 
 Examples = Images | Features
+
+
+def _to(device: torch.device, values: Tensor) -> Tensor:
+    """Values on the device; from pinned memory, the copy does not wait for the network."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 def load(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vision import augment, prefix, runtime
 from vision.augment import Plan
+from vision.errors import UserError
 from vision.examples import NONE, Examples, Features, Images
 from vision.files import CHECKPOINTS
 from vision.network import Network
@@ -18,17 +19,31 @@ from vision.runtime import Compute
 
 
 def shortcut(
-    network: Network, recipe: Recipe, train: Images, val: Images, seed: int, compute: Compute
+    network: Network,
+    recipe: Recipe,
+    train: Images,
+    val: Images,
+    seed: int,
+    compute: Compute,
+    taken: bool | None = None,
 ) -> tuple[nn.Module, Examples, Examples]:
     """What a phase has to train, and on what: the network on the images, or, where images are not
     augmented or seen in a few views only, what follows the network's frozen front on its outputs.
 
     Outputs are kept on the device, in main memory or in a file, wherever they take less than half
     of the room; if nowhere, the front runs at every step. Which it is, and how much, is said on
-    stderr. Maps of float32 are kept as float16, clamped to its range.
+    stderr. Maps of float32 are kept as float16, clamped to its range, so that with room and without
+    it the bytes of the result differ a little.
+
+    Args:
+        taken: for a phase that is continued, whether it had the room when it began: it goes on in
+            the same way.
+
+    Raises:
+        UserError: it had the room, and has it no more.
     """
     views = recipe.views if isinstance(recipe, HeadRecipe) else None
-    if recipe.epochs == 0 or (recipe.augment != NONE and not views):
+    if recipe.epochs == 0 or (recipe.augment != NONE and not views) or taken is False:
         return network, train, val
     parts = prefix.cut(network)
     if parts is None:
@@ -40,7 +55,8 @@ def shortcut(
     plans: list[Plan | None] = [None]
     if views and recipe.augment != NONE:
         every = range(1, views + 1)
-        plans = [augment.plan(len(train), seed, view, recipe.augment) for view in every]
+        made = (augment.plan(len(train), seed, view, recipe.augment) for view in every)
+        plans = [plan.to(train.place) for plan in made]
     with torch.no_grad(), compute.autocast():
         blanks = tuple(output[:1] for output in front(few))
     samples = len(train) * len(plans) + len(val)
@@ -50,6 +66,11 @@ def shortcut(
         f"{len(val):,} of validation, {size / 1e6:,.1f} MB"
     )
     place = _place(size, compute)
+    if place is None and taken:
+        raise UserError(
+            f"{what}: no room for them, though there was when this training began; make room to "
+            f"go on, or delete {CHECKPOINTS} to begin anew"
+        )
     if place is None:
         print(f"{what}: no room for them, so that they are computed anew", file=sys.stderr)
         return network, train, val

@@ -70,8 +70,13 @@ class Network(nn.Module):
         self.body = body
         blank = torch.zeros(1, expects.channels, expects.height, expects.width)
         with torch.no_grad():
-            features = body.eval()(blank).shape[1]
-        self.head = Head(nn.Dropout(dropout), nn.Linear(features, outputs))
+            features = body.eval()(blank)
+        if features.ndim != 2:
+            raise UserError(
+                f"its features have the shape {tuple(features.shape[1:])}: with other args, they "
+                "must be one vector an image"
+            )
+        self.head = Head(nn.Dropout(dropout), nn.Linear(features.shape[1], outputs))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -178,7 +178,8 @@ def explaining(batch_size: int, accumulate: int) -> Iterator[None]:
                 f"({text.split('.')[0]}): set runtime.determinism: false, or runtime.device: cpu"
             ) from error
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            reason = next((x for x in text.splitlines() if "error: " in x), text.splitlines()[0])
+            lines = text.splitlines() or [type(error).__name__]
+            reason = next((line for line in lines if "error: " in line), lines[0])
             raise UserError(
                 f"torch.compile cannot compile this network here ({reason.strip()}): install a "
                 "C++ compiler and Python's headers (g++, python3-dev), or set runtime.compile: "

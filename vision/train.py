@@ -49,6 +49,8 @@ class PhaseKeeper:
     """Of the phases before."""
     started: float
     resumed: dict[str, Any] | None = None
+    shortcut: bool | None = None
+    """Whether what is trained is what follows the frozen layers, on their outputs."""
 
     def due(self) -> bool:
         return self.checkpoint is not None and self.checkpoint.due()
@@ -62,6 +64,7 @@ class PhaseKeeper:
                 "seconds": time.perf_counter() - self.started,
                 "weights": self.weights,
                 "network": self.network.state_dict(),
+                "shortcut": self.shortcut,
                 "fit": state,
             }
         )
@@ -97,6 +100,7 @@ def train(
     network, described = build(model, manifest, learned.outputs)
     compute = choose(wanted, network)
     network.to(compute.device)
+    fixed = [x for x in network.parameters() if not x.requires_grad]
     train_images = examples.load(prepared, "train", described["input"], compute, subset)
     val_images = examples.load(prepared, "val", described["input"], compute)
     if isinstance(model, Scratch):
@@ -118,16 +122,19 @@ def train(
         rates: dict[nn.Parameter, float] = {}
         if isinstance(model, Transfer):
             rates = _freeze(network, recipe)
+            for parameter in fixed:  # the network's own, as the filters of a whitening layer
+                parameter.requires_grad_(False)
         trainable = count_parameters(network, trainable=True)
         if phase in finished or (saved and recipe.epochs == 0):
             continue
         keeper = PhaseKeeper(checkpoint, network, described["weights"], phase, rows, started)
         if saved and saved["phase"] == phase:
-            keeper.resumed = saved["fit"]
+            keeper.resumed, keeper.shortcut = saved["fit"], saved["shortcut"]
         with runtime.explaining(recipe.batch_size, recipe.accumulate):
             module, train_set, val_set = features.shortcut(
-                network, recipe, train_images, val_images, seed, compute
+                network, recipe, train_images, val_images, seed, compute, keeper.shortcut
             )
+            keeper.shortcut = module is not network
             if wanted.compile:
                 module.compile()
             rows += fit.fit(
@@ -194,6 +201,8 @@ def build(
 def _headed(body: nn.Module, expects: Input, outputs: int, dropout: float, name: str) -> Network:
     try:
         return Network(body, expects, outputs, dropout)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
     except Exception as error:  # networks refuse a size in ways of their own
         raise UserError(
             f"{name} cannot take {expects.width}x{expects.height} pixels ({error}): set "

@@ -111,8 +111,15 @@ class Mixed(nn.Module):
 class Grey(nn.Module):
     """Brightness of colour images: [N, 3, H, W] to [N, 1, H, W]."""
 
+    luma: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # on the device from the start: a step that copied it there would wait for it
+        self.register_buffer("luma", torch.tensor(LUMA)[:, None, None], persistent=False)
+
     def forward(self, x: Tensor) -> Tensor:
-        return (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+        return (x * self.luma).sum(1, keepdim=True)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int, bias: bool) -> nn.Conv2d:

@@ -11,4 +11,4 @@ class Runtime(Section):
     determinism: bool = True
     """Kernels that give the same bytes at every run; false allows faster ones on CUDA."""
     compile: bool = False
-    """torch.compile: minutes of warm-up, which long trainings earn back."""
+    """torch.compile: up to minutes of warm-up, for steps that are somewhat faster."""

@@ -24,7 +24,8 @@ class Section(BaseModel):
         )
         if unknown:
             hints = [
-                f"{key!r} is not a known key{nearest(key, cls.model_fields)}" for key in unknown
+                f"{key!r} is not a known key{nearest(str(key), cls.model_fields)}"
+                for key in unknown
             ]
             raise ValueError("; ".join(hints))
         return content

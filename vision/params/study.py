@@ -49,6 +49,8 @@ class Params(Section):
                     raise ValueError(f"{key} names {name!r}, which belongs under {other}")
         if not self.names:
             raise ValueError("scratch and transfer are both empty: name at least one model")
+        if "winner" in self.names:
+            raise ValueError("models: winner is a key of reports/metrics.json: rename the model")
         for key in ("seeds", "labels_per_class", "scratch", "transfer"):
             values = getattr(self, key)
             if len(set(values)) != len(values):
