@@ -2,6 +2,8 @@
 PYTHON ?= python3
 JOBS ?= 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# with sh, macOS's make 3.81 starts plain commands itself, and not from the PATH exported here
+SHELL := bash
 
 .PHONY: help setup repro reproduce studies bench lint test slow lock
 

@@ -1,6 +1,7 @@
 """How every stage starts and ends."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 
@@ -21,6 +22,8 @@ def run(main: Callable[[], str]) -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
+        if "requested and" in str(error):  # NumPy's, of an array half written, without an errno
+            sys.exit(f"error: {os.strerror(errno.ENOSPC)} ({error})")
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         place = "" if error.filename is None else f"{error.filename}: "

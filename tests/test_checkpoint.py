@@ -1,5 +1,6 @@
 """Interrupted training, continued to the same bytes."""
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -16,6 +17,7 @@ import torch
 from stages import training
 from tests.prepared_data import bright_or_dark
 from tests.results import Made, make
+from vision import features
 from vision.checkpoint import Checkpoint, digest
 from vision.errors import Stopped, UserError
 from vision.fit import Row
@@ -68,6 +70,7 @@ CACHED = Transfer(
     backbone="backbones/resnet20_cifar10_jpeg",
     finetune=Finetune(layers=0.3, epochs=4, views=2, augment=Augment(crop=1), **RECIPE),
 )
+CACHED_TWICE = CACHED.model_copy(update={"head": HeadRecipe(epochs=2, **RECIPE)})
 
 
 class StopAfter:
@@ -234,6 +237,50 @@ def test_a_checkpoint_of_other_hardware_is_another_runs(
         with pytest.raises(Stopped):
             training.train_run(Scratch)
     assert files[0] == files[2] != files[1]
+
+
+def receive(number: int) -> None:
+    """A signal, in the middle of work."""
+    os.kill(os.getpid(), number)
+    time.sleep(10)
+
+
+def test_what_has_not_begun_stops_at_once(tmp_path: Path) -> None:
+    """While weights are fetched, or frozen layers run, no step comes after which to save."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        checkpoint = Checkpoint("x", tmp_path)
+        with checkpoint.saving_on_signals(), pytest.raises(Stopped, match="run it again to go on"):
+            receive(number)
+
+
+def test_a_step_is_waited_for_unless_ctrl_c_is_pressed_twice(tmp_path: Path) -> None:
+    checkpoint = Checkpoint("x", tmp_path)
+    with checkpoint.saving_on_signals():
+        assert not checkpoint.due()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert checkpoint.due()
+        with pytest.raises(Stopped):
+            receive(signal.SIGINT)
+
+
+def test_frozen_layers_of_a_second_phase_can_be_stopped(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = run(CACHED_TWICE, prepared)
+    real, calls = features._run, itertools.count()
+
+    def press(*arguments: Any) -> Any:
+        if next(calls) == 2:  # the first phase takes two: training and validation
+            receive(signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr(features, "_run", press)
+    checkpoint = Checkpoint("x", tmp_path, interval=0)
+    with checkpoint.saving_on_signals(), pytest.raises(Stopped, match=r"go on from .*x\.ckpt"):
+        run(CACHED_TWICE, prepared, checkpoint)
+    again, _ = run(CACHED_TWICE, prepared, Checkpoint("x", tmp_path))
+    assert content(again) == content(whole)
 
 
 def _train_in_a_process(root: Path, folder: Path, threads: int) -> None:

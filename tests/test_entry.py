@@ -22,6 +22,17 @@ def test_a_full_disk_is_one_line() -> None:
     assert ended.value.code == "error: No space left on device"
 
 
+def test_an_array_half_written_is_one_line() -> None:
+    """NumPy's own words have no errno."""
+
+    def main() -> str:
+        raise OSError("1000 requested and 512 written")
+
+    with pytest.raises(SystemExit) as ended:
+        entry.run(main)
+    assert ended.value.code == ("error: No space left on device (1000 requested and 512 written)")
+
+
 def test_a_fault_without_a_file_is_not_hidden() -> None:
     def main() -> str:
         raise OSError("no such host")

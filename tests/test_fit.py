@@ -109,6 +109,30 @@ def test_a_rare_class_is_expected_as_often_as_the_others_where_classes_are_balan
     assert (trained.rows[-1].val_loss < 0.8) == (balance is not None)
 
 
+@pytest.mark.parametrize("mixed", [False, True], ids=["classes", "mixed targets"])
+def test_label_smoothing_does_not_favour_a_rare_class(mixed: bool) -> None:
+    """By torch's class weights, what smoothing takes from the 40 images of one class counted 20
+    times as much: the least loss on them answered the other class, of 2 images."""
+    classes = torch.tensor([0] * 40 + [1] * 2)
+    learned = task.Task("classification", 2).balanced(classes)
+    targets = F.one_hot(classes, 2).float() if mixed else classes
+    recipe = Scratch.model_validate(
+        {"net": "simple_cnn", "epochs": 1, "optimizer": ADAM, "label_smoothing": 0.1}
+    )
+    logits = torch.zeros(2, 2, requires_grad=True)  # all that is known of an image is its class
+    optimizer = torch.optim.LBFGS([logits], max_iter=100)
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        found = learned.training_loss(logits[classes], targets, recipe)
+        found.backward()
+        return found
+
+    optimizer.step(loss)
+    expected = torch.tensor([[0.95, 0.05], [0.05, 0.95]])
+    assert torch.allclose(logits.detach().softmax(1), expected, atol=1e-3)
+
+
 def test_class_weights_leave_validation_alone(classes: Prepared) -> None:
     trained = run(classes, balance="weights")
     best = max(trained.rows, key=lambda row: (row.val_score, -row.val_loss))
@@ -228,6 +252,21 @@ def test_the_weights_that_were_best_on_validation_are_kept(riddle: Prepared, lr:
     best = max(seen, key=lambda pair: (pair[1], -pair[0]))
     assert best != seen[-1]  # or the last weights would do
     assert validate(trained, riddle) == pytest.approx(best, rel=1e-4)
+
+
+def test_a_start_that_overflows_is_worse_than_any_epoch(
+    numbers: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is greater than nan: the untrained weights were kept without a word."""
+    real, calls = fit.evaluate, itertools.count()
+
+    def overflows_at_first(*arguments: Any) -> tuple[float, float]:
+        return real(*arguments) if next(calls) else (math.nan, math.nan)
+
+    monkeypatch.setattr(fit, "evaluate", overflows_at_first)
+    trained = run(numbers)
+    best = min(row.val_score for row in trained.rows)
+    assert validate(trained, numbers)[1] == pytest.approx(best, rel=1e-4)
 
 
 def test_training_that_only_harms_leaves_the_weights_as_they_were(numbers: Prepared) -> None:

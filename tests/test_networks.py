@@ -1,5 +1,6 @@
 """Networks: sizes, gradients, saving."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,25 @@ def test_a_saved_network_predicts_as_before(tmp_path: Path) -> None:
     assert torch.equal(again(x), net(x))
     for name in ("model.safetensors", "model.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_whoever_may_read_one_file_of_a_model_may_read_the_other(tmp_path: Path) -> None:
+    net = network("resnet20")
+    saved.save(tmp_path, net, describe(net, "resnet20"))
+    modes = {(tmp_path / name).stat().st_mode for name in ("model.safetensors", "model.json")}
+    assert len(modes) == 1
+
+
+def test_no_room_for_a_model_is_the_systems_error(tmp_path: Path) -> None:
+    """safetensors' own class of error was a traceback."""
+    net = network("resnet20")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            saved.save(tmp_path, net, describe(net, "resnet20"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:

@@ -220,6 +220,19 @@ def test_muon_moves_matrices_along_orthogonal_ones(classes: Prepared) -> None:
             assert not torch.equal(parameter, was), name
 
 
+def test_muon_trains_a_matrix_that_starts_at_zero() -> None:
+    """As attention's biases do in some networks; its norm was divided by."""
+    module = nn.Sequential()
+    module.body, module.head = nn.Linear(3, 3), nn.Linear(3, 2)
+    nn.init.zeros_(module.body.weight)
+    optimizer = optim.optimizer(module, Muon.model_validate(MUON), {})
+    module.body.weight.grad = torch.eye(3)
+    optimizer.step()
+    moved = module.body.weight.detach() / -MUON["lr"]
+    assert torch.linalg.svdvals(moved).min() > 0.3
+    assert torch.equal(moved, moved.diag().diag())
+
+
 def test_muon_is_continued_where_it_stopped() -> None:
     torch.manual_seed(0)
     module = nn.Sequential()

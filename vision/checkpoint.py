@@ -48,6 +48,8 @@ class Checkpoint:
         self.file = root / f"{digest}.ckpt"
         self.interval, self.share = interval, share
         self.stopping = False
+        self.stepping = False
+        """Whether steps are being taken, after each of which `due` is asked."""
         self._due = time.monotonic() + interval
 
     def load(self) -> dict[str, Any] | None:
@@ -67,6 +69,7 @@ class Checkpoint:
 
     def due(self) -> bool:
         """Whether it is time to save: now and then, and at once when asked to stop."""
+        self.stepping = True
         return self.stopping or time.monotonic() >= self._due
 
     def save(self, state: dict[str, Any]) -> None:
@@ -106,9 +109,18 @@ class Checkpoint:
 
     @contextmanager
     def saving_on_signals(self) -> Iterator[None]:
-        """On SIGTERM (a pre-empted machine) or Ctrl-C, save at the next step and stop there."""
+        """On SIGTERM (a pre-empted machine) or Ctrl-C, save at the next step and stop there; where
+        no steps are being taken yet, and on a second Ctrl-C, stop at once.
+
+        Raises:
+            Stopped: in the block, at the signal.
+        """
 
         def ask(number: int, frame: FrameType | None) -> None:
+            # a second SIGTERM is no wish: `timeout` sends it to the process and to its group
+            if not self.stepping or (self.stopping and number == signal.SIGINT):
+                again = f" from {self.file}" if self.file.exists() else ""
+                raise Stopped(f"stopped; run it again to go on{again}")
             self.stopping = True
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}

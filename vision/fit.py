@@ -299,9 +299,11 @@ def _begin(
 ) -> dict[str, Any]:
     """The state before the first step."""
     loss, score = evaluate(module, val, recipe, task, compute)
+    # an untrained network may overflow where it will not once its statistics are trained
+    finite = math.isfinite(loss) and math.isfinite(score)
     return {
         "rows": [],
-        "best": task.merit(score, loss),
+        "best": task.merit(score, loss) if finite else (-math.inf, -math.inf),
         "kept": _copy(module),
         "patience": 0,
         "sums": torch.zeros(2),

@@ -96,7 +96,7 @@ class Muon(SGD):
                 matrix = matrix.add(velocity, alpha=group["momentum"])
                 dtype = torch.bfloat16 if multiplies_bf16(p.device) else torch.float32
                 update = zeropower_via_newtonschulz(matrix, 3, self.COEFFICIENTS, dtype=dtype)
-                p.mul_(len(p) ** 0.5 / p.norm())
+                p.mul_(len(p) ** 0.5 / p.norm().clamp(min=1e-7))
                 p.add_(update.view(p.shape), alpha=-group["lr"])
                 p.grad = None  # SGD takes the others
         return super().step(closure)

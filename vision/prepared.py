@@ -62,7 +62,9 @@ class Prepared:
 
     @cached_property
     def manifest(self) -> Manifest:
-        return Manifest.model_validate_json((self.root / "manifest.json").read_text())
+        return Manifest.model_validate_json(
+            (self.root / "manifest.json").read_text(encoding="utf-8")
+        )
 
     def images(self, split: Split) -> NDArray[np.uint8]:
         """Memory-mapped images, uint8 [N, H, W, C]; writes stay in memory, as torch expects."""

@@ -3,10 +3,12 @@
 import ctypes
 import os
 import platform
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -75,15 +77,23 @@ def device_of(runtime: Runtime) -> torch.device:
     Raises:
         UserError: it is asked for by name and is not there.
     """
-    name = runtime.device
+    here = {"cuda": _has_cuda(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name: str = runtime.device
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-        if torch.backends.mps.is_available():
-            name = "mps"
-    missing = name == "cuda" and not torch.cuda.is_available()
-    if missing or (name == "mps" and not torch.backends.mps.is_available()):
+        name = next(name for name in here if here[name])
+    if not here[name]:
         raise UserError(f"runtime.device: {name} is not available here; use auto or cpu")
     return torch.device(name)
+
+
+def _has_cuda() -> bool:
+    """Whether there is a CUDA device that this torch has kernels for; of one that is too old, torch
+    says so itself."""
+    if not torch.cuda.is_available():
+        return False
+    built = [int(re.sub(r"\D", "", x)) for x in torch.cuda.get_arch_list() if x.startswith("sm_")]
+    major, minor = torch.cuda.get_device_capability()
+    return not built or 10 * major + minor >= min(built)
 
 
 def _keep_freed_memory() -> None:
@@ -132,14 +142,33 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
-def available_memory() -> int:
-    """Bytes of main memory that programs can still have without swapping."""
+def available_memory(root: Path = Path("/")) -> int:
+    """Bytes of main memory that this process can still have without swapping, and without more than
+    its container or batch job may have."""
     try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
+        with (root / "proc/meminfo").open(encoding="ascii") as lines:
             kib = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
-        return int(kib) * 1024
     except (OSError, StopIteration):  # not Linux: half of what there is
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return min([int(kib) * 1024, *_control_groups(root)])
+
+
+def _control_groups(root: Path) -> Iterator[int]:
+    """What the process's control groups (version 2) of limited memory have left, in bytes."""
+    try:
+        groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    top = root / "sys/fs/cgroup"
+    for own in (top / line[3:].lstrip("/") for line in groups if line.startswith("0::")):
+        for group in (own, *own.parents):
+            try:
+                limit, used = (int((group / f"memory.{x}").read_text()) for x in ("max", "current"))
+                stat = (group / "memory.stat").read_text().split()
+            except (OSError, ValueError):  # above the top, or without a limit
+                continue
+            # files that were read count as used, until the memory is wanted
+            yield limit - used + int(stat[stat.index("inactive_file") + 1])
 
 
 def peak_memory(device: torch.device) -> int:
@@ -166,11 +195,17 @@ def explaining(batch_size: int, accumulate: int) -> Iterator[None]:
         raise
     except RuntimeError as error:  # torch.OutOfMemoryError among them
         text = str(error)
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
+        full = ("out of memory", "can't allocate memory")  # of GPUs, of CPUs
+        if isinstance(error, torch.OutOfMemoryError) or any(words in text for words in full):
             raise UserError(
                 f"out of memory with batch_size {batch_size}, accumulate {accumulate}: set "
                 f"accumulate: {accumulate * 2} (the same batch in smaller parts), or a smaller "
                 "batch_size or image_size"
+            ) from error
+        if isinstance(error, NotImplementedError) and "MPS device" in text:
+            raise UserError(
+                f"this network has an operation that Apple's GPU lacks ({text.split('.')[0]}): set "
+                "runtime.device: cpu"
             ) from error
         if "deterministic" in text:
             raise UserError(

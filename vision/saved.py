@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors import torch as safetensors
 
 from vision.errors import UserError
 from vision.network import Architecture, Input, Network, build_body
@@ -41,7 +41,8 @@ def save(folder: Path, network: Network, description: Description) -> None:
     """Write both files; the same network and description give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-    save_file(state, folder / "model.safetensors")
+    # its own writing to files hides a full disk's error, and gives the file to this user alone
+    (folder / "model.safetensors").write_bytes(safetensors.save(state))
     text = json.dumps(asdict(description), indent=2, ensure_ascii=False)
     (folder / "model.json").write_text(text + "\n", encoding="utf-8")
 
@@ -67,5 +68,5 @@ def load(folder: Path) -> tuple[Network, Description]:
     description = describe(folder)
     body = build_body(description.architecture, description.input)
     network = Network(body, description.input, description.outputs, description.dropout)
-    network.load_state_dict(load_file(folder / "model.safetensors"))
+    network.load_state_dict(safetensors.load_file(folder / "model.safetensors"))
     return network.eval(), description

@@ -56,19 +56,16 @@ class Task:
 
     def training_loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         """Mean loss of a batch, a scalar with gradient; targets may be mixed ones."""
-        if self.weights is not None:
-            # torch's own mean divides by the batch's weights, which parts of a batch differ in
-            losses = F.cross_entropy(
-                outputs,
-                targets,
-                self.weights,
-                reduction="none",
-                label_smoothing=recipe.label_smoothing,
-            )
-            return losses.mean()
-        if self.classification:
-            return F.cross_entropy(outputs, targets, label_smoothing=recipe.label_smoothing)
-        return REGRESSION_LOSSES[recipe.loss or "l2"](outputs[:, 0], targets)
+        if not self.classification:
+            return REGRESSION_LOSSES[recipe.loss or "l2"](outputs[:, 0], targets)
+        smoothing = recipe.label_smoothing
+        if self.weights is None:
+            return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
+        # torch's own weights make what label smoothing gives to rare classes count many times, and
+        # its mean divides by the batch's weights, which parts of a batch differ in
+        losses = F.cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
+        mixed = targets.is_floating_point()
+        return (losses * (targets @ self.weights if mixed else self.weights[targets])).mean()
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         """As in training, without label smoothing and class weights."""

@@ -85,7 +85,7 @@ def train(
     Raises:
         UserError: weights cannot be had, the device is missing or its memory too small, a crop is
             wider than the images, or the loss is not finite.
-        Stopped: the checkpoint was asked to stop, and has saved.
+        Stopped: the checkpoint was asked to stop, and has saved where steps were taken.
     """
     started = time.perf_counter()
     manifest = prepared.manifest
@@ -127,6 +127,8 @@ def train(
         trainable = count_parameters(network, trainable=True)
         if phase in finished or (saved and recipe.epochs == 0):
             continue
+        if checkpoint:
+            checkpoint.stepping = False  # what is frozen runs first
         keeper = PhaseKeeper(checkpoint, network, described["weights"], phase, rows, started)
         if saved and saved["phase"] == phase:
             keeper.resumed, keeper.shortcut = saved["fit"], saved["shortcut"]
