@@ -105,9 +105,18 @@ def test_a_mark_stands_on_its_line(study: Maker) -> None:
     ends = reached(found, "net", "all")
     assert ends
     assert ends[NEARLY].epochs == 7.5
-    for axes in convergence.chart.__wrapped__(found, "all").axes:  # type: ignore[attr-defined]
-        drawn = [float(np.max(line.get_xdata())) for line in axes.lines]
-        assert drawn in ([3], [30], [])
+    assert drawn_to(found) == [[3], [30]]
+    course_of(Run("net", "all", 1), [0.5, 0.6, 0.7], [30, 40, 50])
+    found = rewrite()
+    ends = reached(found, "net", "all")
+    assert ends
+    assert drawn_to(found) == [[3, ends[NEARLY].epochs], [40, ends[NEARLY].seconds]]
+
+
+def drawn_to(found: results.Study) -> list[list[float]]:
+    """How far to the right each line, and then each mark, goes in the chart of convergence."""
+    panels = convergence.chart.__wrapped__(found, "all").axes  # type: ignore[attr-defined]
+    return [[float(np.max(x.get_xdata())) for x in axes.lines] for axes in panels]
 
 
 def test_an_error_converges_from_that_of_the_mean(study: Maker) -> None:

@@ -1,5 +1,7 @@
 """The report of made-up results: which model wins, the files, and the page."""
 
+import base64
+import io
 import json
 import re
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from dvc_render.vega import VegaRenderer  # type: ignore[import-untyped]
+from PIL import Image
 
 from stages import report
 from tests.results import Made, make, write_run
@@ -23,8 +26,8 @@ from vision.evaluation import results
 from vision.evaluation.suspects import suspects
 from vision.params import Run
 from vision.prepared import SPLITS, Prepared
-from vision.reporting import bands, listings, sizes, spread
-from vision.reporting.words import NOTHING, SPACE, duration, large, short, target
+from vision.reporting import bands, listings, pictures, sizes, spread
+from vision.reporting.words import NOTHING, SPACE, TIMES, duration, large, short, target
 
 Maker = Callable[[Made], results.Study]
 
@@ -136,6 +139,68 @@ def test_another_measure_may_choose(study: Maker) -> None:
         content = yaml.safe_load(Path("params.yaml").read_text())
         Path("params.yaml").write_text(yaml.safe_dump(content | {"select": {"metric": select}}))
         assert results.load(params.load()).winner == winner
+
+
+def chosen_by_f1(found: results.Study, accuracy: dict[str, float]) -> str:
+    """The page's text where simple_cnn has the best validation F1, and resnet20 is better on test;
+    both from scratch, with this validation accuracy."""
+    targets = found.prepared.targets("test")
+    for run in found.params.runs:
+        right = np.arange(len(targets)) % 20 < (19 if run.model == "resnet20" else 10)
+        answers = np.where(right, targets, (targets + 1) % 3)
+        np.save(run.under(found.evaluation) / "test.npy", np.eye(3, dtype=np.float32)[answers])
+        nudge(run, "val", "f1", 0.7 if run.model == "simple_cnn" else 0.6)
+        nudge(run, "test", "f1", 0.72 if run.model == "simple_cnn" else 0.61)
+        nudge(run, "val", "accuracy", accuracy[run.model])
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(content | {"select": {"metric": "f1"}}))
+    report.main()
+    return page().text
+
+
+def test_two_measures_that_disagree_are_no_fault_of_validation(study: Maker) -> None:
+    """Accuracy puts resnet20 first on validation and on test alike."""
+    found = study(Made(transfer=(), labels=("all",)))
+    text = chosen_by_f1(found, {"simple_cnn": 0.5, "resnet20": 0.9})
+    assert "simple_cnn won on validation by F1, but resnet20 is better on test by" in text
+    assert "points in accuracy." in text
+    assert "Their F1 on test: 72.0 % and 61.0 %." in text
+    assert "Accuracy and F1 name different models" in text
+    assert "Validation and test disagree" not in text
+    assert (
+        json.loads(Path("reports/metrics.json").read_text())["simple_cnn"]["all"]["val_f1"] == 0.7
+    )
+
+
+def test_validation_that_misleads_is_said_whatever_chose(study: Maker) -> None:
+    found = study(Made(transfer=(), labels=("all",)))
+    text = chosen_by_f1(found, {"simple_cnn": 0.9, "resnet20": 0.5})
+    assert "Validation and test disagree" in text
+    assert "name different models" not in text
+
+
+def test_a_ratio_of_times_comes_with_its_range_over_seeds(study: Maker) -> None:
+    found = study(SMALL)
+    for run in found.params.runs:
+        path = run.under(Path("reports/training")) / "cost.json"
+        cost = json.loads(path.read_text())
+        cost["seconds"] = {0: 10, 1: 20, 2: 30}[run.seed] if run.model == found.winner else 20
+        path.write_text(json.dumps(cost))
+    report.main()
+    assert f"1.0 {TIMES}" in page().text
+    assert f"'s; 0.50 to 1.5 {TIMES} by seed" in page().text
+
+
+def test_mean_images_of_numbers_are_taken_from_all_of_a_fifth(study: Maker) -> None:
+    """Its 400 smallest were averaged."""
+    found = study(replace(REGRESSION, counts=(5000, 60, 90)))
+    images = np.zeros((5000, 8, 8, 1), np.uint8)
+    order = np.argsort(found.prepared.targets("train"), kind="stable")
+    images[order] = (np.arange(5000) // 20)[:, None, None, None]
+    np.save(found.prepared.root / "train.npy", images)
+    pngs = [base64.b64decode(x) for x in re.findall(r"base64,([^\"]+)", pictures.means(found))]
+    shown = [np.asarray(Image.open(io.BytesIO(png))).mean() for png in pngs]
+    assert shown == pytest.approx([25, 75, 125, 175, 225], abs=1)
 
 
 def test_the_smallest_error_wins_a_regression(study: Maker) -> None:

@@ -44,8 +44,7 @@ def classification(logits: Floats, targets: Indices, classes: Sequence[str]) -> 
     Returns:
         accuracy; loss (mean negative log likelihood, nats); ece and brier, as in
         vision.evaluation.calibration; precision, recall and f1 (macro, over the classes that occur
-        in the targets; 0 where a class was never predicted); per_class (lists of K: precision,
-        recall, f1, support); confusion [K][K], a row a true class.
+        in the targets; 0 where a class was never predicted); confusion [K][K], a row a true class.
 
     Raises:
         UserError: a logit is not finite.
@@ -65,12 +64,6 @@ def classification(logits: Floats, targets: Indices, classes: Sequence[str]) -> 
         "precision": float(np.mean(precision[present])),
         "recall": float(np.mean(recall[present])),
         "f1": float(np.mean(f1[present])),
-        "per_class": {
-            "precision": precision.tolist(),
-            "recall": recall.tolist(),
-            "f1": f1.tolist(),
-            "support": support.tolist(),
-        },
         "confusion": confusion_matrix(targets, predicted, labels=labels).tolist(),
     }
 
@@ -106,14 +99,14 @@ def regression(
     Args:
         predictions: in the target's unit, [N] or [N, 1].
         targets: [N].
-        training: targets of the training split, [M]; their mean is the constant with the smallest
-            RMSE there, their median that with the smallest MAE.
+        training: targets of the training split, [M]; their median is the constant with the smallest
+            MAE there.
         tolerance: the error up to which a prediction counts as right, in the target's unit.
 
     Returns:
-        mae, rmse, r2 (nan for a single image), baseline_mae and baseline_rmse (of the mean),
-        median_mae and median_rmse; with a tolerance, within: the share of predictions with no
-        larger error, known in age estimation as the cumulative score.
+        mae, rmse, r2 (nan for a single image), baseline_mae (of the mean) and median_mae; with a
+        tolerance, within: the share of predictions with no larger error, known in age estimation as
+        the cumulative score.
 
     Raises:
         UserError: a prediction is not finite.
@@ -128,9 +121,7 @@ def regression(
         "rmse": float(root_mean_squared_error(exact, predicted)),
         "r2": float(r2_score(exact, predicted)) if len(exact) > 1 else math.nan,
         "baseline_mae": float(mean_absolute_error(exact, mean)),
-        "baseline_rmse": float(root_mean_squared_error(exact, mean)),
         "median_mae": float(mean_absolute_error(exact, median)),
-        "median_rmse": float(root_mean_squared_error(exact, median)),
     }
     if tolerance is not None:
         found["within"] = float(np.mean(np.abs(predicted - exact) <= tolerance))

@@ -276,6 +276,7 @@ class Study:
             "multiply_adds": result.metrics["multiply_adds"],
             "seconds": result.cost["seconds"],
             "inference_images_per_second": result.cost["inference_images_per_second"],
+            "peak_memory_bytes": result.cost["peak_memory_bytes"],
         }
 
 

@@ -22,8 +22,8 @@ class Variant:
 
 
 def variants(study: Study) -> list[Variant]:
-    """The models of the baseline's net or backbone, best on validation first, at the largest
-    labels setting. Empty without a baseline."""
+    """The models of the baseline's net or backbone, at the largest labels setting; that which is
+    furthest ahead of it on validation comes first. Empty without a baseline."""
     baseline, labels = study.params.baseline, study.labels[0]
     if baseline is None:
         return []
@@ -39,7 +39,7 @@ def variants(study: Study) -> list[Variant]:
             corrected[name],
             _spread(comparison, name, baseline),
         )
-        for name in others
+        for name in sorted(others, key=lambda name: -corrected[name].value)
     ]
 
 

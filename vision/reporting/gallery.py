@@ -82,12 +82,13 @@ def _comparison(study: Study) -> Figure:
         if len(study.params.seeds) > 1
         else "One seed."
     )
+    at = f" with {labels_name(study.labels[0])}" if len(study.labels) > 1 else ""
     return Figure(
         "comparison",
         figures.comparison(study),
         f"Test {say.name} of each model",
         f"Hollow marks: from scratch. Filled marks: transfer. {seeds} "
-        "Models stand in the order of their validation result.",
+        f"Models stand in the order of their validation result{at}.",
         f"Test {say.name} of each model: {', '.join(results)}.",
     )
 

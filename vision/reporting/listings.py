@@ -97,7 +97,7 @@ def costs(study: Study) -> Table:
     """What every model at every labels setting costs, in the order of `comparison`."""
     several = len(study.labels) > 1
     head = ["Model", *(["Labels"] if several else []), "Parameters", "Trained", "Multiply-adds"]
-    head += ["Training time", "Time per image", "Images/s"]
+    head += ["Training time", "Time per image", "Peak memory"]
     rows = []
     for labels in study.labels:
         for name in study.ranking(labels):
@@ -111,7 +111,7 @@ def costs(study: Study) -> Table:
                     Cell(large(row["multiply_adds"]), row["multiply_adds"]),
                     Cell(duration(row["seconds"]), row["seconds"]),
                     Cell(duration(cost["seconds_per_image"]), cost["seconds_per_image"]),
-                    _count(row["inference_images_per_second"]),
+                    _megabytes(row["peak_memory_bytes"] / 1e6),
                 ]
             )
     return Table(head, rows, marked=0)

@@ -1,5 +1,6 @@
 """Every two models side by side, in numbers and in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vision.evaluation.comparison import Difference
@@ -10,6 +11,7 @@ from vision.reporting.words import NOTHING, SPACE, ratio, words
 
 NEARLY = 0.95
 """The share of the final validation score at which a model is nearly as good as it becomes."""
+SPEED = "inference_images_per_second"
 
 
 def table(study: Study, labels: str) -> Table:
@@ -53,6 +55,8 @@ class Ratios:
     nearly: float | None = None
     """Until NEARLY so much of its final validation score was reached."""
     image: float | None = None
+    training_by_seed: Sequence[float] = ()
+    image_by_seed: Sequence[float] = ()
 
 
 def time_ratios(study: Study, first: str, second: str, labels: str) -> Ratios:
@@ -60,12 +64,15 @@ def time_ratios(study: Study, first: str, second: str, labels: str) -> Ratios:
     if len(study.devices(first, second)) > 1:
         return Ratios()
     a, b = study.row(first, labels), study.row(second, labels)
-    speed = "inference_images_per_second"
     one, other = reached(study, first, labels), reached(study, second, labels)
+    results = zip(study.of(first, labels), study.of(second, labels), strict=True)
+    costs = [(x.cost, y.cost) for x, y in results]
     return Ratios(
         training=_ratio(a["seconds"], b["seconds"]),
         nearly=_ratio(one[NEARLY].seconds, other[NEARLY].seconds) if one and other else None,
-        image=_ratio(b[speed], a[speed]),
+        image=_ratio(b[SPEED], a[SPEED]),
+        training_by_seed=_ratios([(x["seconds"], y["seconds"]) for x, y in costs]),
+        image_by_seed=_ratios([(y[SPEED], x[SPEED]) for x, y in costs]),
     )
 
 
@@ -76,6 +83,10 @@ def p_text(value: float) -> str:
 
 def _ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if numerator > 0 and denominator > 0 else None
+
+
+def _ratios(pairs: Sequence[tuple[float, float]]) -> list[float]:
+    return [found for pair in pairs if (found := _ratio(*pair)) is not None]
 
 
 def _times(value: float | None) -> Cell:

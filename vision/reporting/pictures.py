@@ -80,9 +80,11 @@ def means(study: Study) -> str:
             for part in parts
         ]
     most = max(FEWEST, MEANT // len(parts))
+    # evenly from all of a part: what is sorted, by target or by name, has other images at its ends
+    steps = [np.linspace(0, len(part) - 1, min(most, len(part))).astype(int) for part in parts]
     groups = [
-        Group([Picture(_mean(images, part[:most]))], caption)
-        for part, caption in zip(parts, captions, strict=True)
+        Group([Picture(_mean(images, part[step]))], caption)
+        for part, step, caption in zip(parts, steps, captions, strict=True)
     ]
     return _grid(groups, 5)
 

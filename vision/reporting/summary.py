@@ -2,7 +2,7 @@
 
 import re
 
-from vision.evaluation.results import Study
+from vision.evaluation.results import ACCURACY, Study
 from vision.reporting import listings
 from vision.reporting.listings import Table
 from vision.reporting.provenance import Provenance
@@ -18,10 +18,19 @@ def render(study: Study, origin: Provenance) -> str:
     parts += [f"> {_text(line)}" for line in said.cautions]
     parts += [
         _table(listings.comparison(study)),
+        _unlabelled(study),
         _table(listings.costs(study)),
         f"All of it: `reports/index.html`. {_origin(origin)}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _unlabelled(study: Study) -> str:
+    if study.score is ACCURACY:
+        return (
+            "Loss, precision, recall and F1: on test. Gap: training minus test accuracy, in points."
+        )
+    return "RMSE and R²: on test. Gap: test minus training error."
 
 
 def _origin(origin: Provenance) -> str:

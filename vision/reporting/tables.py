@@ -16,19 +16,22 @@ MEASURES = {
     "mae": ["mae", "rmse", "r2", "within"],
 }
 SIZES = ["parameters", "trainable_parameters", "multiply_adds"]
-COSTS = [*SIZES, "epochs", "seconds", "inference_images_per_second"]
+COSTS = [*SIZES, "epochs", "seconds", "inference_images_per_second", "peak_memory_bytes"]
 
 
 def metrics(study: Study) -> dict[str, Any]:
-    """The winner, then two numbers by model and labels setting, so that `dvc metrics diff` and `dvc
-    exp show` fit a screen; the same from run to run."""
+    """The winner, then by model and labels setting the score, and what chose if that is another
+    measure: few numbers, so that `dvc metrics diff` and `dvc exp show` fit a screen; the same from
+    run to run."""
     key = study.score.key
-    return {"winner": study.winner, **_nested(study, [f"val_{key}", f"test_{key}"])}
+    keys = dict.fromkeys([f"val_{study.choice.key}", f"val_{key}", f"test_{key}"])
+    return {"winner": study.winner, **_nested(study, list(keys))}
 
 
 def costs(study: Study) -> dict[str, Any]:
-    """Time and size by model and labels setting. Times vary from run to run."""
-    return _nested(study, ["seconds", "inference_images_per_second", *SIZES])
+    """Time, memory and size by model and labels setting. The first two vary from run to run."""
+    measured = ["seconds", "inference_images_per_second", "peak_memory_bytes"]
+    return _nested(study, [*measured, *SIZES])
 
 
 def comparison(study: Study) -> pd.DataFrame:

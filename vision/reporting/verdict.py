@@ -13,6 +13,7 @@ from vision.reporting.words import (
     labels_name,
     plural,
     ratio,
+    short,
     words,
 )
 
@@ -64,10 +65,8 @@ def verdict(study: Study) -> Verdict:
     kinds = study.kinds[winner], study.kinds[rival]
     gap = study.difference(winner, rival, labels)
     interval = f"95{SPACE}% interval {say.interval(gap)}"
-    if kinds[0] != kinds[1]:
-        role = f"the best model {PHRASES[kinds[1]]}"
-    else:
-        role = "the second on validation"
+    role = f"by validation {chosen.name} "
+    role += "the second" if kinds[0] == kinds[1] else f"the best model {PHRASES[kinds[1]]}"
     tie = (
         f"; of those that share it, its {MEASURES[study.tie_break]} is the least"
         if study.tied
@@ -81,6 +80,9 @@ def verdict(study: Study) -> Verdict:
         opening,
         f"{rival} has {say.value(other[f'test_{key}'], other[f'test_{key}_std'])}.",
     ]
+    if study.choice.key != key:
+        ours, theirs = (chosen.value(row[f"test_{study.choice.key}"]) for row in (best, other))
+        sentences.append(f"Their {chosen.name} on test: {ours} and {theirs}.")
     facts.append(
         Fact(
             f"Ahead of {brief[1]}" if gap.value > 0 else f"Difference from {brief[1]}",
@@ -88,29 +90,58 @@ def verdict(study: Study) -> Verdict:
             interval,
         )
     )
-    if gap.clear and gap.value > 0:
-        lead = f"{NAMES[kinds[0]]} wins: {brief[0]}" if kinds[0] != kinds[1] else brief[0]
-        verb = "beats" if seeds > 1 else "is ahead of"
-        headline = f"{lead} {verb} {brief[1]} by {say.distance(gap.value)}{setting}."
-    elif gap.clear:
-        headline = (
-            f"{brief[0]} won on validation, but {brief[1]} is better on test "
-            f"by {say.distance(gap.value)}{setting}."
-        )
-        cautions.append(
-            "Validation and test disagree. The validation split may be too small to choose by."
-        )
-    else:
-        headline = f"Too close to call: {brief[0]} and {brief[1]}{setting}."
-        luck = "seeds and test images" if seeds > 1 else "the test images"
-        cautions.append(f"The luck of {luck} could explain the difference.")
+    headline, doubts = _headline(study, gap, brief)
+    cautions += doubts
     cautions += _about_kinds(study)
     cautions += _about_times(study, winner, rival)
     times = time_ratios(study, winner, rival, labels)
-    for name, value in (("Training time", times.training), ("Time per image", times.image)):
+    for name, value, by_seed in (
+        ("Training time", times.training, times.training_by_seed),
+        ("Time per image", times.image, times.image_by_seed),
+    ):
         if value is not None:
-            facts.append(Fact(name, ratio(value), f"of {brief[1]}'s"))
+            ends = f"; {short(min(by_seed))} to {ratio(max(by_seed))} by seed" if seeds > 1 else ""
+            facts.append(Fact(name, ratio(value), f"of {brief[1]}'s{ends}"))
     return Verdict(headline, sentences, facts, cautions)
+
+
+def _headline(study: Study, gap: Difference, brief: list[str]) -> tuple[str, list[str]]:
+    """The answer in one line, and the cautions that go with it.
+
+    Args:
+        brief: short names of the winner and its rival.
+    """
+    say, labels, seeds = words(study), study.labels[0], len(study.params.seeds)
+    mixed = study.choice.key != study.score.key  # one measure chose, another is compared
+    measured = f" in {say.name}" if mixed else ""
+    by = f"by {say.distance(gap.value)}{measured}"
+    setting = "" if labels == "all" else f" with {labels_name(labels)}"
+    if not gap.clear:
+        luck = "seeds and test images" if seeds > 1 else "the test images"
+        return (
+            f"Too close to call{measured}: {brief[0]} and {brief[1]}{setting}.",
+            [f"The luck of {luck} could explain the difference."],
+        )
+    if gap.value > 0:
+        kinds = [study.kinds[name] for name in (study.winner, study.rival) if name]
+        lead = f"{NAMES[kinds[0]]} wins: {brief[0]}" if kinds[0] != kinds[1] else brief[0]
+        return f"{lead} {'beats' if seeds > 1 else 'is ahead of'} {brief[1]} {by}{setting}.", []
+    chosen = choice_words(study).name
+    headline = (
+        f"{brief[0]} won on validation{f' by {chosen}' if mixed else ''}, but {brief[1]} is better "
+        f"on test {by}{setting}."
+    )
+    first = study.score.best_first(
+        study.summary.xs(labels, level="labels")[f"val_{study.score.key}"]
+    )
+    if mixed and first[study.rival] < first[study.winner]:
+        return headline, [
+            f"{say.name.capitalize()} and {chosen} name different models: which of the two matters "
+            "is for you to say."
+        ]
+    return headline, [
+        "Validation and test disagree. The validation split may be too small to choose by."
+    ]
 
 
 def _sentence(study: Study, gap: Difference, role: str) -> str:
