@@ -101,7 +101,21 @@ class Checkpoint:
         saved = time.monotonic()
         self._due = saved + max(self.interval, (saved - started) / self.share)
         if self.stopping:
-            raise Stopped(f"stopped; run it again to go on from {self.file}")
+            raise self._stopped()
+
+    def rest(self) -> None:
+        """No steps are taken for a while, so that none need be waited for.
+
+        Raises:
+            Stopped: the run was asked to stop.
+        """
+        self.stepping = False
+        if self.stopping:
+            raise self._stopped()
+
+    def _stopped(self) -> Stopped:
+        place = f" from {self.file}" if self.file.exists() else ""
+        return Stopped(f"stopped; run it again to go on{place}")
 
     def remove(self) -> None:
         """The run is finished."""
@@ -110,7 +124,7 @@ class Checkpoint:
     @contextmanager
     def saving_on_signals(self) -> Iterator[None]:
         """On SIGTERM (a pre-empted machine) or Ctrl-C, save at the next step and stop there; where
-        no steps are being taken yet, and on a second Ctrl-C, stop at once.
+        no steps are being taken, and on a second Ctrl-C, stop at once.
 
         Raises:
             Stopped: in the block, at the signal.
@@ -118,10 +132,10 @@ class Checkpoint:
 
         def ask(number: int, frame: FrameType | None) -> None:
             # a second SIGTERM is no wish: `timeout` sends it to the process and to its group
-            if not self.stepping or (self.stopping and number == signal.SIGINT):
-                again = f" from {self.file}" if self.file.exists() else ""
-                raise Stopped(f"stopped; run it again to go on{again}")
+            impatient = self.stopping and number == signal.SIGINT
             self.stopping = True
+            if impatient or not self.stepping:
+                raise self._stopped()
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
         try:

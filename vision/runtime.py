@@ -5,7 +5,7 @@ import os
 import platform
 import re
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +77,16 @@ def device_of(runtime: Runtime) -> torch.device:
     Raises:
         UserError: it is asked for by name and is not there.
     """
-    here = {"cuda": _has_cuda(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    name: str = runtime.device
-    if name == "auto":
-        name = next(name for name in here if here[name])
-    if not here[name]:
-        raise UserError(f"runtime.device: {name} is not available here; use auto or cpu")
-    return torch.device(name)
+    usable: dict[str, Callable[[], bool]] = {
+        "cuda": _has_cuda,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    if runtime.device == "auto":
+        return torch.device(next(name for name, here in usable.items() if here()))
+    if not usable[runtime.device]():
+        raise UserError(f"runtime.device: {runtime.device} is not available here; use auto or cpu")
+    return torch.device(runtime.device)
 
 
 def _has_cuda() -> bool:
@@ -204,8 +207,8 @@ def explaining(batch_size: int, accumulate: int) -> Iterator[None]:
             ) from error
         if isinstance(error, NotImplementedError) and "MPS device" in text:
             raise UserError(
-                f"this network has an operation that Apple's GPU lacks ({text.split('.')[0]}): set "
-                "runtime.device: cpu"
+                "this network has an operation that Apple's GPU lacks "
+                f"({text.split('. ')[0]}): set runtime.device: cpu"
             ) from error
         if "deterministic" in text:
             raise UserError(

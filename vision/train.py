@@ -128,7 +128,7 @@ def train(
         if phase in finished or (saved and recipe.epochs == 0):
             continue
         if checkpoint:
-            checkpoint.stepping = False  # what is frozen runs first
+            checkpoint.rest()  # what is frozen runs first
         keeper = PhaseKeeper(checkpoint, network, described["weights"], phase, rows, started)
         if saved and saved["phase"] == phase:
             keeper.resumed, keeper.shortcut = saved["fit"], saved["shortcut"]
