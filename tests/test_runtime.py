@@ -96,7 +96,7 @@ def test_memory_is_what_the_container_has_left(tmp_path: Path) -> None:
         (group / "memory.max").write_text(f"{limit}\n")
         (group / "memory.current").write_text("40000\n")
         (group / "memory.stat").write_text("anon 30000\ninactive_file 9000\nactive_file 1000\n")
-    assert runtime.available_memory(tmp_path) == 50000 - 40000 + 9000
+    assert runtime.available_memory(tmp_path) == 50000 - 40000 + 9000 + 1000
 
 
 @pytest.mark.parametrize(

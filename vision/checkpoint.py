@@ -130,11 +130,13 @@ class Checkpoint:
             Stopped: in the block, at the signal.
         """
 
+        presses: list[int] = []
+
         def ask(number: int, frame: FrameType | None) -> None:
             # a second SIGTERM is no wish: `timeout` sends it to the process and to its group
-            impatient = self.stopping and number == signal.SIGINT
-            self.stopping = True
-            if impatient or not self.stepping:
+            presses.append(number)
+            first, self.stopping = not self.stopping, True
+            if (first and not self.stepping) or presses.count(signal.SIGINT) > 1:
                 raise self._stopped()
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -81,6 +81,8 @@ class Keeper(Protocol):
 
     resumed: dict[str, Any] | None
     """The state of an interrupted call of `fit`, if there is one."""
+    followed: bool
+    """Whether another phase follows, before whose first step nothing is saved."""
 
     def due(self) -> bool:
         """Whether the state is wanted now."""
@@ -215,7 +217,8 @@ def fit(
         if merit > best:
             best, kept, patience = merit, _copy(judged), 0
         sums, done = torch.zeros_like(sums), 0
-        if keeper.due():
+        over = len(rows) == epochs or patience == recipe.early_stopping
+        if keeper.due() or (over and keeper.followed):
             keeper.save(standing(step=0))
     module.load_state_dict(kept)
     return rows

@@ -147,7 +147,7 @@ def _cpu_name() -> str:
 
 def available_memory(root: Path = Path("/")) -> int:
     """Bytes of main memory that this process can still have without swapping, and without more than
-    its container or batch job may have."""
+    its container or batch job may have (where control groups are of version 2)."""
     try:
         with (root / "proc/meminfo").open(encoding="ascii") as lines:
             kib = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
@@ -168,10 +168,11 @@ def _control_groups(root: Path) -> Iterator[int]:
             try:
                 limit, used = (int((group / f"memory.{x}").read_text()) for x in ("max", "current"))
                 stat = (group / "memory.stat").read_text().split()
+                # files that were read count as used, until the memory is wanted
+                files = [stat[stat.index(f"{x}active_file") + 1] for x in ("", "in")]
             except (OSError, ValueError):  # above the top, or without a limit
                 continue
-            # files that were read count as used, until the memory is wanted
-            yield limit - used + int(stat[stat.index("inactive_file") + 1])
+            yield limit - used + sum(map(int, files))
 
 
 def peak_memory(device: torch.device) -> int:

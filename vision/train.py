@@ -48,6 +48,7 @@ class PhaseKeeper:
     rows: list[Row]
     """Of the phases before."""
     started: float
+    followed: bool = False
     resumed: dict[str, Any] | None = None
     shortcut: bool | None = None
     """Whether what is trained is what follows the frozen layers, on their outputs."""
@@ -85,7 +86,7 @@ def train(
     Raises:
         UserError: weights cannot be had, the device is missing or its memory too small, a crop is
             wider than the images, or the loss is not finite.
-        Stopped: the checkpoint was asked to stop, and has saved where steps were taken.
+        Stopped: the checkpoint was asked to stop, and has saved what was done.
     """
     started = time.perf_counter()
     manifest = prepared.manifest
@@ -129,7 +130,10 @@ def train(
             continue
         if checkpoint:
             checkpoint.rest()  # what is frozen runs first
-        keeper = PhaseKeeper(checkpoint, network, described["weights"], phase, rows, started)
+        followed = checkpoint is not None and phase != list(phases(model))[-1]
+        keeper = PhaseKeeper(
+            checkpoint, network, described["weights"], phase, rows, started, followed
+        )
         if saved and saved["phase"] == phase:
             keeper.resumed, keeper.shortcut = saved["fit"], saved["shortcut"]
         with runtime.explaining(recipe.batch_size, recipe.accumulate):

@@ -131,10 +131,11 @@ def _headline(study: Study, gap: Difference, brief: list[str]) -> tuple[str, lis
         f"{brief[0]} won on validation{f' by {chosen}' if mixed else ''}, but {brief[1]} is better "
         f"on test {by}{setting}."
     )
-    first = study.score.best_first(
-        study.summary.xs(labels, level="labels")[f"val_{study.score.key}"]
-    )
-    if mixed and first[study.rival] < first[study.winner]:
+    rows, (winner, rival) = study.summary.xs(labels, level="labels"), (study.winner, study.rival)
+    compared = study.score.best_first(rows[f"val_{study.score.key}"])
+    choosing = study.choice.best_first(rows[f"test_{study.choice.key}"])
+    # each measure says on test what it said on validation
+    if compared[rival] < compared[winner] and choosing[winner] < choosing[rival]:
         return headline, [
             f"{say.name.capitalize()} and {chosen} name different models: which of the two matters "
             "is for you to say."
