@@ -101,6 +101,22 @@ def test_ten_points_are_found_among_many_pairs() -> None:
     assert sum(clear.values()) == 11, "each against `worse`, its last pair"
 
 
+@pytest.mark.parametrize(("images", "clear"), [(1, False), (5, False), (6, True), (50, True)])
+def test_few_images_are_too_few_however_far_models_are_apart(images: int, clear: bool) -> None:
+    shape = (3, images)
+    pair = Comparison({"a": np.ones(shape), "b": np.zeros(shape)}, answers=True)
+    gap = pair.difference("a", "b")
+    assert gap.clear == clear
+    assert gap.low < gap.high == 1
+
+
+def test_four_images_are_too_few_to_differ_in() -> None:
+    alike, apart = np.ones((3, 16)), np.ones((3, 4))
+    merits = {"a": np.hstack([alike, apart]), "b": np.hstack([alike, 0 * apart])}
+    gap = Comparison(merits, answers=True).difference("a", "b")
+    assert gap.p == 0.125, "as four coins that fall alike"
+
+
 def test_a_pair_is_the_same_from_both_sides() -> None:
     pair = answers({"a": 0.9, "b": 0.8}, images=300, seeds=3)
     forth, back = pair.difference("a", "b"), pair.difference("b", "a")
