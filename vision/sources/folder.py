@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vision.errors import UserError
 from vision.params import Data
 from vision.prepared import Split
@@ -134,6 +136,9 @@ def _from_table(data: Data, listing: Listing, wrapper: str, table: bytes) -> dic
                 f"{where} has no column {column!r}, only {', '.join(columns) or 'an empty line'}: "
                 f"its first line must be file,target or file,target,split, with commas"
             )
+    twice = next((x for x in columns if x and columns.count(x) > 1), None)
+    if twice:
+        raise UserError(f"{where} has the column {twice!r} twice: keep one")
     known = set(listing.files)
     composed = {_composed(path): path for path in listing.files}
     labels: dict[str, Label] = {}
@@ -206,6 +211,8 @@ def _target(data: Data, text: str | None, line: str) -> str | float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise UserError(f"{line}: target {text!r} is not a number, as regression needs")
+    if math.isnan(number) or abs(number) > np.finfo(np.float32).max:
+        raise UserError(
+            f"{line}: target {text!r} is not a number that float32 holds, as regression needs"
+        )
     return number
