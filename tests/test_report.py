@@ -676,6 +676,32 @@ def test_a_network_that_answers_one_class_is_called_so(study: Maker) -> None:
     assert "resnet20: no better than always answering the commonest class" in page().text
 
 
+def test_a_test_split_of_one_class_is_called_so(study: Maker) -> None:
+    found = study(SMALL)
+    path = found.prepared.root / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["class_counts"]["test"] = [manifest["counts"]["test"], 0, 0]
+    path.write_text(json.dumps(manifest))
+    for run in found.params.runs:
+        nudge(run, "test", "accuracy", 1.0)
+    report.main()
+    assert "All test images are of one class" in page().text
+    assert "commonest class" not in page().text
+
+
+def test_fine_tuning_that_was_thrown_away_is_called_so(study: Maker) -> None:
+    study(Made(labels=("all",)))
+    for seed in (0, 2):
+        path = Path(f"models/finetuned/all-{seed}/history.csv")
+        history = pd.read_csv(path)
+        history.loc[history["phase"] == "finetune", "val_score"] = 0.1
+        history.to_csv(path, index=False)
+    report.main()
+    said = "finetuned: fine-tuning did not make it better on validation in 2 of 3 runs"
+    assert said in page().text
+    assert "frozen: fine-tuning" not in page().text
+
+
 def test_names_from_users_data_are_only_text(study: Maker) -> None:
     study(Made(classes=(HOSTILE, "</style>", "{{ 7 * 7 }}", "a<b>&")))
     report.main()

@@ -187,6 +187,15 @@ class Study:
         """What hardware these models were trained and timed on."""
         return {x.cost["device"] for x in self.results if x.run.model in models}
 
+    def tuned_in_vain(self, result: Result) -> bool:
+        """Whether no epoch of `finetune` was better on validation than the best of `head`, whose
+        weights are then the model's."""
+        best = {
+            phase: min(zip(self.score.best_first(rows["val_score"]), rows["val_loss"], strict=True))
+            for phase, rows in result.history.groupby("phase")
+        }
+        return {"head", "finetune"} <= best.keys() and best["head"] <= best["finetune"]
+
     def predictions(self, run: Run, split: Split) -> NDArray[np.float32]:
         """Saved logits [N, K], or values [N, 1] in the target's unit."""
         path = run.under(self.evaluation) / f"{split}.npy"

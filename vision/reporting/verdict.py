@@ -56,6 +56,7 @@ def verdict(study: Study) -> Verdict:
     )
     cautions = _about_seeds(seeds)
     cautions += _about_baseline(study)
+    cautions += _about_tuning(study)
     if rival is None:
         return Verdict(
             f"{brief[0]} reaches a test {say.name} of {won}{setting}.", [opening], facts, cautions
@@ -210,6 +211,11 @@ def _about_baseline(study: Study) -> list[str]:
 def _about_the_commonest(study: Study) -> list[str]:
     labels, counts = study.labels[0], study.prepared.manifest.class_counts["test"]
     commonest = max(counts) / sum(counts)
+    if commonest == 1:
+        return [
+            "All test images are of one class: accuracy on them does not show whether a model "
+            "tells classes apart."
+        ]
     names = [x for x in study.kinds if study.row(x, labels)["test_accuracy"] <= commonest]
     if not names:
         return []
@@ -217,6 +223,19 @@ def _about_the_commonest(study: Study) -> list[str]:
         f"{', '.join(names)}: no better than always answering the commonest class. Where training "
         "diverged, a lower learning rate or clip: 1.0 may help."
     ]
+
+
+def _about_tuning(study: Study) -> list[str]:
+    found = []
+    for name in study.kinds:
+        runs = study.of(name, study.labels[0])
+        vain = sum(map(study.tuned_in_vain, runs))
+        if vain:
+            found.append(
+                f"{name}: fine-tuning did not make it better on validation in {vain} of "
+                f"{plural(len(runs), 'run')}; the weights from before it were kept."
+            )
+    return found
 
 
 def _about_kinds(study: Study) -> list[str]:
