@@ -35,7 +35,8 @@ def _unfinished() -> str:
     size = sum(sizes) / 1e6
     return (
         f"\n{CHECKPOINTS}: {len(sizes)} interrupted run(s), {size:,.1f} MB; each goes on when it "
-        "is asked for again with the code that it began with, and can be deleted"
+        "is asked for again with the code and number of threads (JOBS) that it began with, and can "
+        "be deleted"
     )
 
 

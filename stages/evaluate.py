@@ -1,6 +1,6 @@
 """Predict validation and test with every model of the study: python -m stages.evaluate.
 
-The only stage that reads the test split.
+No stage before it reads the test split.
 """
 
 import json

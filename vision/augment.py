@@ -99,7 +99,7 @@ def take(images: Tensor, index: Tensor, draws: Tensor, augment: Augment) -> Tens
         draws: float32 [16, B], on the same device.
 
     Returns:
-        [B, C, H, W] of 0..255, channels last; uint8, or float32 where pixels were interpolated.
+        [B, C, H, W] of 0..255: uint8, channels last; or float32 where pixels were interpolated.
     """
     height, width = images.shape[1:3]
     batch = index[:, None, None]

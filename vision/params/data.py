@@ -14,6 +14,7 @@ class Data(Section):
     path: str
     """A copy of the source's files: a folder, an archive, or a downloaded file's folder."""
     task: Literal["classification", "regression"] = "classification"
+    """Of each image a class, or a number."""
     unit: str = ""
     """Unit of a regression target, as the page shows it."""
     age_groups: list[PositiveInt] | None = None
@@ -23,11 +24,15 @@ class Data(Section):
     channels: Literal[1, 3] | None = None
     """1 grey, 3 RGB; null takes what the first image has."""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of the training images held out where the source has no validation split."""
+    """Share of the training images held out where the source has no validation split: of each class
+    alike, of numbers from each tenth of their order."""
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of all images held out where the source has no test split."""
+    """The same for a test split, taken out first: of all images that are not of a validation split
+    which the source has."""
     split_seed: NonNegativeInt = 0
+    """Another seed holds out other images."""
     bad_images: Literal["error", "skip"] = "error"
+    """skip: files that cannot be read are left out, and the page names them."""
     deduplicate: bool = False
     """Take images out of training (and validation) that are byte for byte in a later split too."""
     extra_tests: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], str] = {}

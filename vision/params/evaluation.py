@@ -22,7 +22,8 @@ class Corruptions(Section):
 class Evaluation(Section):
     views: Literal["plain", "flip", "flip_shift"] = "plain"
     """What predictions are the mean over: the image; the image and its mirror image; and
-    these moved by one pixel along both diagonals too, at half the weight (arXiv 2404.00498)."""
+    each of these moved by one pixel along a diagonal too, either way, at half the weight (arXiv
+    2404.00498)."""
     tolerance: PositiveFloat | None = None
     """Of a number to predict: the error up to which a prediction counts as right, in the target's
     unit. The share of these is the cumulative score, for ages by custom at 5."""

@@ -10,30 +10,44 @@ Momentum = Annotated[float, Field(gt=0, lt=1)]
 """Of Nesterov's kind, which there is none of at 0."""
 
 
+Rate = PositiveFloat
+"""The learning rate at its highest; the schedule says when."""
+
+Decay = Annotated[float, Field(ge=0)]
+"""As torch.optim has it; of weights alone, not of biases and the scales and shifts of
+normalisation."""
+
+
 class SGD(Section):
+    """torch.optim.SGD."""
+
     name: Literal["sgd"]
-    lr: PositiveFloat
+    lr: Rate
     momentum: Fraction = 0.9
     nesterov: bool = True
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Decay = 0.0
 
 
 class Adam(Section):
+    """torch.optim.Adam and torch.optim.AdamW."""
+
     name: Literal["adam", "adamw"]
-    lr: PositiveFloat
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    lr: Rate
+    weight_decay: Decay = 0.0
 
 
 class Others(Section):
     """SGD with Nesterov momentum, for the parameters that Muon is not for."""
 
-    lr: PositiveFloat
+    lr: Rate
     """Of the head."""
-    bias_lr: PositiveFloat
+    bias_lr: Rate
     """Of the body's biases, scales and shifts."""
     momentum: Momentum = 0.85
     weight_decay: Fraction = 0.0
-    """The share of these parameters that a step at the full rate takes away."""
+    """The share of these parameters that is added to a step's gradient, in units of the rate.
+    Momentum carries it on: in the long run a step at the full rate takes away about
+    1 / (1 - momentum) times as much."""
 
 
 class Muon(Section):
@@ -41,7 +55,7 @@ class Muon(Section):
     that of an orthogonal matrix (arXiv 2404.00498 and its author's airbench94_muon)."""
 
     name: Literal["muon"]
-    lr: PositiveFloat
+    lr: Rate
     momentum: Momentum = 0.6
     others: Others
 

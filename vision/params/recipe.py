@@ -36,10 +36,12 @@ class Recipe(Section):
     """One phase of training."""
 
     epochs: NonNegativeInt
+    """Passes over the training images; 0 leaves the network as it begins."""
     min_steps: NonNegativeInt = 0
     """Where labels are few, each epoch goes over them as often as it takes to come to this many
     steps in all."""
     batch_size: PositiveInt = 128
+    """Images a step. What fills no batch is left out of the epoch; each draws its order anew."""
     accumulate: PositiveInt = 1
     """Parts in which a batch goes through the network, one after the other, so that it needs less
     memory: the same steps, but that BatchNorm sees the parts."""
@@ -48,6 +50,7 @@ class Recipe(Section):
     loss: Literal["cross_entropy", "l1", "l2", "huber"] | None = None
     """null: cross_entropy for classes, l2 for numbers."""
     label_smoothing: Fraction = 0.0
+    """Share of each target that goes to all classes alike (arXiv 1512.00567)."""
     balance: Literal["weights", "sampling"] | None = None
     """Where some classes have more images than others. weights: each class counts the same in the
     loss; sampling: each is drawn as often in an epoch, its images again and again or not all."""

@@ -25,9 +25,13 @@ class Params(Section):
     """The study's name, as the page shows it."""
     data: Data
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    """Each model is trained once with each, to see what luck does."""
     labels_per_class: Annotated[list[Labels], Field(min_length=1)]
+    """Each model is trained with so many training images of each class; all: with every one."""
     scratch: list[str]
+    """Names in `models`: of what is trained from random weights."""
     transfer: list[str]
+    """Names in `models`: of what is built on pretrained weights."""
     models: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], Model]
     """By name, in letters, digits, _ and -: names are parts of commands and of DVC's keys."""
     evaluation: Evaluation
