@@ -211,7 +211,7 @@ def _target(data: Data, text: str | None, line: str) -> str | float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if math.isnan(number) or abs(number) > np.finfo(np.float32).max:
+    if math.isnan(number) or abs(number) > float(np.finfo(np.float32).max):
         raise UserError(
             f"{line}: target {text!r} is not a number that float32 holds, as regression needs"
         )
